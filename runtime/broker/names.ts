@@ -1,0 +1,67 @@
+/**
+ * Topic and group names, as Knative's Kafka broker computes them
+ * (eventing-kafka-broker, `100-config-kafka-features.yaml`), and the names of our own topics.
+ */
+import { MillraceError } from '../errors.ts'
+
+/** Kafka refuses longer topic names. */
+const MAX_NAME_LENGTH = 249
+/** RFC 1123 label, which Kubernetes demands of names and namespaces; dots are allowed in names. */
+const OBJECT_NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
+
+export interface ObjectName {
+  namespace: string
+  name: string
+}
+
+/** Reads `namespace/name`. Throws `FN_NAME_INVALID` saying what was expected. */
+export function parseObjectName(text: string, what: string): ObjectName {
+  const [namespace, name, ...rest] = text.split('/')
+  if (!namespace || !name || rest.length > 0) {
+    throw new MillraceError(
+      'FN_NAME_INVALID',
+      `${what} "${text}" is not of the form namespace/name, for example events/kafka-broker`,
+    )
+  }
+  for (const part of [namespace, name]) {
+    if (!OBJECT_NAME.test(part)) {
+      throw new MillraceError(
+        'FN_NAME_INVALID',
+        `${what} "${text}": "${part}" may hold only a-z, 0-9, "-" and ".", and starts and ends with a letter or digit`,
+      )
+    }
+  }
+  return { namespace, name }
+}
+
+export function brokerTopic(broker: ObjectName): string {
+  return checked(`knative-broker-${broker.namespace}-${broker.name}`, broker)
+}
+
+export function triggerGroup(trigger: ObjectName): string {
+  return checked(`knative-trigger-${trigger.namespace}-${trigger.name}`, trigger)
+}
+
+/** The group whose membership decides which process owns which partition of a deployment. */
+export function membershipGroup(app: ObjectName): string {
+  return checked(`millrace-${app.namespace}-${app.name}`, app)
+}
+
+export function deadLetterTopic(group: string): string {
+  return `${group}.dlq`
+}
+
+export function quarantineTopic(topic: string): string {
+  return `${topic}.quarantine`
+}
+
+function checked(name: string, of: ObjectName): string {
+  // Room for the longest suffix that we add ourselves.
+  if (name.length + '.quarantine'.length > MAX_NAME_LENGTH) {
+    throw new MillraceError(
+      'FN_NAME_INVALID',
+      `${of.namespace}/${of.name} gives the name ${name}, which is longer than Kafka's ${MAX_NAME_LENGTH} characters; use a shorter name`,
+    )
+  }
+  return name
+}

@@ -1,0 +1,66 @@
+/**
+ * What the builder writes and the runtime reads: every function with all defaults applied. The file is
+ * `manifest.json` in the build's output folder, beside one bundle and one source map a function.
+ */
+import type { Filter } from './metadata.ts'
+
+export const MANIFEST_VERSION = 1
+
+export type Ordering = 'key' | 'partition' | 'none'
+export type BackoffPolicy = 'linear' | 'exponential'
+
+/** A retry policy with defaults applied; times in milliseconds. */
+export interface DeliveryPolicy {
+  /** Retries after the first attempt. */
+  retry: number
+  backoffPolicy: BackoffPolicy
+  backoffDelayMs: number
+  /** Wall time of one attempt. */
+  timeoutMs: number
+}
+
+/** Knative's `DeliverySpec` as Millrace defaults it. */
+export const DEFAULT_DELIVERY: DeliveryPolicy = {
+  retry: 5,
+  backoffPolicy: 'exponential',
+  backoffDelayMs: 1_000,
+  timeoutMs: 30_000,
+}
+
+export interface TriggerManifest {
+  namespace: string
+  name: string
+  /** `namespace/name` of the broker. */
+  broker: string
+  /** The broker's topic and the trigger's consumer group; `runtime/broker/names.ts` computes them. */
+  topic: string
+  group: string
+  /** All of them must pass; empty passes everything. */
+  filters: Filter[]
+  ordering: Ordering
+  concurrency: number
+  startFrom: 'latest' | 'earliest'
+  delivery: DeliveryPolicy
+  /** Name of the function that is the subscriber. */
+  function: string
+}
+
+export interface FunctionManifest {
+  name: string
+  namespace: string
+  /** Source file, relative to the project. */
+  file: string
+  /** Bundle and source map, relative to the manifest. */
+  bundle: string
+  map: string
+  /** SHA-256 of the bundle, hex: the function's version. */
+  version: string
+  limits: { memoryMiB: number; cpuMs: number }
+  triggers: TriggerManifest[]
+  description?: string
+}
+
+export interface Manifest {
+  version: typeof MANIFEST_VERSION
+  functions: FunctionManifest[]
+}

@@ -1,0 +1,131 @@
+/**
+ * What a function file declares in `export const metadata`. One schema: it gives the author's type, the
+ * builder's check and the reference page.
+ */
+import { Type, type Static } from 'typebox'
+
+/** ISO 8601 duration such as `PT1S` or `PT0.2S`; checked by `parseDuration`. */
+const Duration = Type.String({
+  pattern: '^P',
+  description: 'ISO 8601 duration, for example `PT1S`',
+})
+
+const AttributeMap = Type.Record(Type.String(), Type.String(), {
+  description: 'Attribute name to text; several entries are ANDed',
+})
+
+const Scalar = Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Null()])
+const Comparable = Type.Union([Type.String(), Type.Number()])
+
+/** A condition on one value of the data; several members are ANDed. */
+export const DataCondition = Type.Object(
+  {
+    equals: Type.Optional(Scalar),
+    prefix: Type.Optional(Type.String()),
+    suffix: Type.Optional(Type.String()),
+    in: Type.Optional(Type.Array(Scalar, { minItems: 1 })),
+    gt: Type.Optional(Comparable),
+    gte: Type.Optional(Comparable),
+    lt: Type.Optional(Comparable),
+    lte: Type.Optional(Comparable),
+    exists: Type.Optional(Type.Boolean()),
+  },
+  { additionalProperties: false, minProperties: 1 },
+)
+export type DataCondition = Static<typeof DataCondition>
+
+/**
+ * One filter: exactly one dialect. `data` maps a dotted path of the JSON data (`customer.tier`,
+ * `items.0.sku`) to a condition.
+ */
+export type Filter =
+  | { exact: Record<string, string> }
+  | { prefix: Record<string, string> }
+  | { suffix: Record<string, string> }
+  | { all: Filter[] }
+  | { any: Filter[] }
+  | { not: Filter }
+  | { data: Record<string, DataCondition> }
+
+export const Filter = Type.Cyclic(
+  {
+    Filter: Type.Union([
+      Type.Object({ exact: AttributeMap }, { additionalProperties: false }),
+      Type.Object({ prefix: AttributeMap }, { additionalProperties: false }),
+      Type.Object({ suffix: AttributeMap }, { additionalProperties: false }),
+      Type.Object({ all: Type.Array(Type.Ref('Filter')) }, { additionalProperties: false }),
+      Type.Object({ any: Type.Array(Type.Ref('Filter')) }, { additionalProperties: false }),
+      Type.Object({ not: Type.Ref('Filter') }, { additionalProperties: false }),
+      Type.Object(
+        { data: Type.Record(Type.String(), DataCondition) },
+        { additionalProperties: false },
+      ),
+    ]),
+  },
+  'Filter',
+)
+
+export const Delivery = Type.Object(
+  {
+    retry: Type.Optional(
+      Type.Integer({ minimum: 0, default: 5, description: 'Retries after the first attempt' }),
+    ),
+    backoffPolicy: Type.Optional(
+      Type.Union([Type.Literal('linear'), Type.Literal('exponential')], { default: 'exponential' }),
+    ),
+    backoffDelay: Type.Optional(Duration),
+    timeout: Type.Optional(Duration),
+  },
+  { additionalProperties: false },
+)
+export type Delivery = Static<typeof Delivery>
+
+export const StartFrom = Type.Union([Type.Literal('latest'), Type.Literal('earliest')], {
+  default: 'latest',
+  description: 'Where a new trigger starts in an existing log',
+})
+
+export const TriggerMetadata = Type.Object(
+  {
+    name: Type.Optional(Type.String({ description: "Default: the function's name" })),
+    broker: Type.String({ description: '`namespace/name`' }),
+    filter: Type.Optional(
+      Type.Object(
+        { attributes: Type.Optional(AttributeMap) },
+        {
+          additionalProperties: false,
+          description: "Knative's first form; `filters` wins over it",
+        },
+      ),
+    ),
+    filters: Type.Optional(Type.Unsafe<Filter[]>(Type.Array(Filter))),
+    startFrom: Type.Optional(StartFrom),
+  },
+  { additionalProperties: false },
+)
+export type TriggerMetadata = Static<typeof TriggerMetadata>
+
+export const FunctionMetadata = Type.Object(
+  {
+    triggers: Type.Array(TriggerMetadata, { minItems: 1 }),
+    ordering: Type.Optional(
+      Type.Union([Type.Literal('key'), Type.Literal('partition'), Type.Literal('none')], {
+        default: 'key',
+      }),
+    ),
+    concurrency: Type.Optional(Type.Integer({ minimum: 1, maximum: 1024, default: 64 })),
+    delivery: Type.Optional(Delivery),
+    limits: Type.Optional(
+      Type.Object(
+        {
+          memoryMiB: Type.Optional(Type.Integer({ minimum: 16, maximum: 2048, default: 64 })),
+          cpuMs: Type.Optional(Type.Integer({ minimum: 10, maximum: 60_000, default: 100 })),
+        },
+        { additionalProperties: false },
+      ),
+    ),
+    description: Type.Optional(Type.String()),
+  },
+  { additionalProperties: false },
+)
+export type FunctionMetadata = Static<typeof FunctionMetadata>

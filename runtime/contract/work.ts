@@ -1,0 +1,89 @@
+/**
+ * What passes between the pipeline and the isolates. The implementation (`runtime/isolate/pool.ts`)
+ * frames it to worker processes; the pipeline sees only these shapes.
+ */
+import type { Attributes, AttributeValue, DataKind, Event, EventData } from './event.ts'
+import type { FunctionManifest } from './manifest.ts'
+import type { Fault } from './outcome.ts'
+
+/** One event for one function, one attempt. */
+export interface WorkItem {
+  /** Unique within the pool; results come back under it. */
+  id: number
+  event: Event
+  /**
+   * Items of one lane run one after another, in the order given; lanes run side by side. A lane must
+   * have no items in flight when new ones are given.
+   */
+  lane: number
+  /** At most this many handlers of `trigger` run (are suspended) at once. */
+  concurrency: number
+  /** `namespace/name`; what `context.trigger` says. */
+  trigger: string
+  /** 1 for the first delivery. */
+  attempt: number
+  /** Wall time from the handler's start, in milliseconds: `delivery.timeout`. */
+  timeoutMs: number
+  /** Run with nothing else in this function's isolate, because it was under suspicion. */
+  alone?: boolean
+}
+
+/** A reply as the handler returned it, checked like a stranger's event, not yet completed. */
+export interface WorkReply {
+  attributes: Partial<Attributes> & Record<string, AttributeValue | undefined>
+  data: EventData | undefined
+}
+
+export interface LogLine {
+  level: 'debug' | 'info' | 'warn' | 'error'
+  message: string
+}
+
+export type WorkResult =
+  /** The handler returned. */
+  | { id: number; status: 'done'; replies: WorkReply[]; logs: LogLine[]; durationMs: number }
+  /** The handler threw `Drop`. */
+  | { id: number; status: 'dropped'; reason: string; logs: LogLine[]; durationMs: number }
+  /** The attempt failed; it counts. */
+  | { id: number; status: 'failed'; fault: Fault; logs: LogLine[]; durationMs: number }
+  /**
+   * Not this event's fault: it had not started, stood behind a failed one of its lane, or was running
+   * when another one took the isolate down. No attempt is counted. `suspect` asks for the next run to
+   * be `alone`.
+   */
+  | { id: number; status: 'again'; suspect: boolean }
+
+/** Runs the events of one function in its isolate. */
+export interface FunctionRunner {
+  readonly manifest: FunctionManifest
+  /** Hands work over. Bounded by the caller with `inFlight()`; never rejects. */
+  submit(items: readonly WorkItem[]): void
+  inFlight(): { items: number; bytes: number }
+  /** Undefined while the function runs; why while it cannot (for example it does not load). */
+  trouble(): string | undefined
+}
+
+export interface IsolatePool {
+  /** Loads a function. Resolves when its isolate is up; rejects with `FN_HANDLER_INIT`. */
+  open(
+    manifest: FunctionManifest,
+    bundle: FunctionBundle,
+    onResults: ResultListener,
+  ): Promise<FunctionRunner>
+  /** The process walls that are up, such as `process`, `isolate`; for start-up and `/readyz`. */
+  walls(): string[]
+  /** Lets nothing new start, ends the workers by SIGKILL after `graceMs`. Idempotent. */
+  close(graceMs?: number): Promise<void>
+}
+
+export interface FunctionBundle {
+  /** A script (IIFE) that assigns the module's exports; see `builder/bundle.ts`. */
+  code: string
+  /** Source map v3 as JSON, for stacks. */
+  map: string
+}
+
+/** Results come in any order and number; each item gets exactly one. */
+export type ResultListener = (results: WorkResult[]) => void
+
+export type { DataKind }
