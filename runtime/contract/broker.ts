@@ -56,6 +56,7 @@ export interface ReadOptions {
   maxBytes?: number
   /** How long to wait for a first record, in milliseconds. Default 0: answer at once. */
   waitMs?: number
+  /** An aborted read rejects with the signal's reason. */
   signal?: AbortSignal
 }
 
