@@ -1,0 +1,256 @@
+/**
+ * Reads one partition for all triggers of its topic.
+ *
+ * Cursors that stand at the same place share a reader: the log is read once. A cursor without room
+ * leaves with a reader of its own, so that no trigger waits for another, and joins again when it has
+ * caught up. The log is the only buffer.
+ */
+import type { Broker, LogRecord, TopicPartition } from '../contract/broker.ts'
+import type { Event } from '../contract/event.ts'
+import type { Logger } from '../contract/log.ts'
+import type { TriggerManifest } from '../contract/manifest.ts'
+import { isMillraceError } from '../errors.ts'
+import type { Cursor } from './cursor.ts'
+
+export interface PartitionOptions {
+  at: TopicPartition
+  cursors: readonly Cursor[]
+  broker: Pick<Broker, 'read'>
+  decode(record: LogRecord): Event
+  /** Which triggers an event is for. */
+  match(event: Event): readonly TriggerManifest[]
+  /** Keeps a record that is no event; resolves when it is durable. */
+  quarantine(record: LogRecord, reason: Error): Promise<void>
+  /** Room of one cursor; asked before each read, since it depends on how many cursors there are. */
+  maxCursorBytes(): number
+  log: Logger
+}
+
+const READ_MAX_BYTES = 1024 * 1024
+const READ_WAIT_MS = 500
+const MAX_CURSOR_EVENTS = 20_000
+const FIRST_PAUSE_MS = 100
+const MAX_PAUSE_MS = 5_000
+/** Cursors this close at the start share a reader: the later ones skip what they have seen. */
+const SHARED_START_DISTANCE = 10_000
+
+interface Reader {
+  position: number
+  cursors: Set<Cursor>
+}
+
+export class Partition {
+  readonly #options: PartitionOptions
+  readonly #readers = new Set<Reader>()
+  readonly #byTrigger = new Map<TriggerManifest, Cursor>()
+  readonly #stop = new AbortController()
+  readonly #loops = new Set<Promise<void>>()
+  #wake: Array<() => void> = []
+  #end = 0
+
+  constructor(options: PartitionOptions) {
+    this.#options = options
+    for (const cursor of options.cursors) this.#byTrigger.set(cursor.trigger, cursor)
+  }
+
+  get cursors(): readonly Cursor[] {
+    return this.#options.cursors
+  }
+
+  /** End of the log as of the last read. */
+  get end(): number {
+    return this.#end
+  }
+
+  /** Whether the cursor reads together with the most advanced ones. */
+  attached(cursor: Cursor): boolean {
+    let first: Reader | undefined
+    for (const reader of this.#readers) {
+      if (first === undefined || reader.position > first.position) first = reader
+    }
+    return first?.cursors.has(cursor) ?? false
+  }
+
+  start(): void {
+    const ordered = this.#options.cursors.toSorted((a, b) => a.position - b.position)
+    let group: Cursor[] = []
+    for (const cursor of ordered) {
+      const first = group[0]
+      if (first !== undefined && cursor.position - first.position > SHARED_START_DISTANCE) {
+        this.#run(group)
+        group = []
+      }
+      group.push(cursor)
+    }
+    this.#run(group)
+  }
+
+  /** A cursor has room again, or was paused or resumed. */
+  wake(): void {
+    const waiting = this.#wake
+    this.#wake = []
+    for (const resolve of waiting) resolve()
+  }
+
+  /** Stops reading; resolves when no read is under way. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    this.wake()
+    await Promise.all(this.#loops)
+  }
+
+  #run(cursors: Iterable<Cursor>): void {
+    const set = new Set(cursors)
+    if (set.size === 0) return
+    const position = Math.min(...[...set].map((cursor) => cursor.position))
+    const reader: Reader = { position, cursors: set }
+    this.#readers.add(reader)
+    const loop: Promise<void> = this.#read(reader).finally(() => {
+      this.#readers.delete(reader)
+      this.#loops.delete(loop)
+    })
+    this.#loops.add(loop)
+  }
+
+  async #read(reader: Reader): Promise<void> {
+    let pauseMs = FIRST_PAUSE_MS
+    while (!this.#stop.signal.aborted && reader.cursors.size > 0) {
+      if (!this.#detachFull(reader)) {
+        await new Promise<void>((resolve) => this.#wake.push(resolve))
+        continue
+      }
+      try {
+        await this.#readOnce(reader)
+        pauseMs = FIRST_PAUSE_MS
+      } catch (error) {
+        if (this.#stop.signal.aborted) return
+        if (isMillraceError(error, 'FN_BROKER_OFFSET_OUT_OF_RANGE')) {
+          this.#lost(reader, error)
+          continue
+        }
+        this.#options.log.warn(
+          { ...this.#options.at, error: String(error), retryInMs: pauseMs },
+          'reading failed',
+        )
+        await this.#pause(pauseMs)
+        pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)
+      }
+    }
+  }
+
+  /** Leaves only cursors with room in the reader; false when none has. */
+  #detachFull(reader: Reader): boolean {
+    const maxBytes = this.#options.maxCursorBytes()
+    const full = [...reader.cursors].filter(
+      (cursor) => !cursor.hasRoom(maxBytes, MAX_CURSOR_EVENTS),
+    )
+    if (full.length === reader.cursors.size) return false
+    for (const cursor of full) {
+      reader.cursors.delete(cursor)
+      this.#run([cursor])
+    }
+    return true
+  }
+
+  async #readOnce(reader: Reader): Promise<void> {
+    const { at, broker } = this.#options
+    const batch = await broker.read(at, reader.position, {
+      maxBytes: READ_MAX_BYTES,
+      waitMs: READ_WAIT_MS,
+      signal: this.#stop.signal,
+    })
+    if (this.#stop.signal.aborted) return
+    this.#end = batch.end
+    // With another reader further on, take over no more than up to its place, then read together.
+    const limit = Math.min(batch.next, this.#nextAhead(reader))
+    this.#handOver(reader, batch.records, limit)
+    reader.position = limit
+    this.#joinOthers(reader)
+  }
+
+  #nextAhead(reader: Reader): number {
+    let next = Number.MAX_SAFE_INTEGER
+    for (const other of this.#readers) {
+      const isAhead = other.position > reader.position && other.cursors.size > 0
+      if (isAhead && other.position < next) next = other.position
+    }
+    return next
+  }
+
+  #joinOthers(reader: Reader): void {
+    for (const other of this.#readers) {
+      if (other === reader || other.position !== reader.position || other.cursors.size === 0)
+        continue
+      for (const cursor of reader.cursors) other.cursors.add(cursor)
+      reader.cursors.clear()
+      this.wake() // the other one may be waiting for room, which the newcomers have
+      return
+    }
+  }
+
+  #handOver(reader: Reader, records: readonly LogRecord[], limit: number): void {
+    const counts = new Map<Cursor, number>()
+    for (const cursor of reader.cursors) counts.set(cursor, 0)
+    const alike = everyoneAt(reader)
+    let count = 0
+    for (const record of records) {
+      if (record.offset >= limit) break
+      count++
+      if (!alike) {
+        for (const cursor of reader.cursors) {
+          if (record.offset >= cursor.position) counts.set(cursor, (counts.get(cursor) ?? 0) + 1)
+        }
+      }
+      this.#handOverOne(reader, record)
+    }
+    for (const cursor of reader.cursors) {
+      cursor.advance(limit, alike ? count : (counts.get(cursor) ?? 0))
+    }
+  }
+
+  #handOverOne(reader: Reader, record: LogRecord): void {
+    let event: Event
+    try {
+      event = this.#options.decode(record)
+    } catch (error) {
+      if (!isMillraceError(error)) throw error
+      const safe = this.#options.quarantine(record, error)
+      for (const cursor of reader.cursors) {
+        if (cursor.wants(record.offset)) cursor.quarantine(record, safe)
+      }
+      return
+    }
+    for (const trigger of this.#options.match(event)) {
+      const cursor = this.#byTrigger.get(trigger)
+      if (cursor === undefined || !reader.cursors.has(cursor)) continue
+      if (cursor.wants(record.offset)) cursor.matched(record, event)
+    }
+  }
+
+  /** Never move silently: stop here and say what a person has to decide. */
+  #lost(reader: Reader, error: Error): void {
+    for (const cursor of reader.cursors) {
+      cursor.trouble = `OffsetLost: trigger ${cursor.trigger.namespace}/${cursor.trigger.name}: ${error.message}`
+      this.#options.log.error({ ...this.#options.at, group: cursor.trigger.group }, cursor.trouble)
+    }
+  }
+
+  async #pause(waitMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(done, waitMs)
+      const { signal } = this.#stop
+      function done(): void {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', done)
+        resolve()
+      }
+      signal.addEventListener('abort', done)
+    })
+  }
+}
+
+/** Whether all cursors of a reader stand where it reads, as they do but for the first moments. */
+function everyoneAt(reader: Reader): boolean {
+  for (const cursor of reader.cursors) if (cursor.position !== reader.position) return false
+  return true
+}

@@ -1,0 +1,24 @@
+/**
+ * Between the consumer, which reads and remembers progress, and the delivery, which brings one event to
+ * one trigger's subscriber and ends it in exactly one outcome.
+ */
+import type { LogRecord } from './broker.ts'
+import type { Event } from './event.ts'
+import type { TriggerManifest } from './manifest.ts'
+import type { Outcome } from './outcome.ts'
+
+/** The way of one trigger's events from one partition. */
+export interface DeliveryChannel {
+  /** Takes an event over. Calls come in offset order; `onSettled` follows for each, in any order. */
+  deliver(record: LogRecord, event: Event): void
+  /** The partition is gone: what waits is dropped, what runs is discarded, nothing settles any more. */
+  close(): void
+}
+
+export interface ChannelOptions {
+  trigger: TriggerManifest
+  topic: string
+  partition: number
+  /** Called once an event has ended and everything that it caused is durable. */
+  onSettled: (record: LogRecord, outcome: Outcome) => void
+}

@@ -1,0 +1,90 @@
+/**
+ * Events that must stay in order: one key, or one partition. An event without a key is a lane of its
+ * own. A lane has one run in the isolate at a time; what fails holds only its own lane.
+ */
+import type { LogRecord } from '../contract/broker.ts'
+import type { Event } from '../contract/event.ts'
+import type { ChannelOptions } from '../contract/delivery.ts'
+import type { WorkResult } from '../contract/work.ts'
+
+/** One trigger × partition as the lanes see it. */
+export interface Channel extends ChannelOptions {
+  closed: boolean
+  readonly lanes: Map<string, Lane>
+}
+
+/** One event on its way, through all its attempts. */
+export interface Task {
+  readonly id: number
+  readonly channel: Channel
+  readonly lane: Lane
+  readonly record: LogRecord
+  readonly event: Event
+  readonly bytes: number
+  /** 1 for the first. */
+  attempt: number
+  /** The first attempt has begun. */
+  started: boolean
+  /** Under suspicion: runs with nothing beside it. */
+  alone: boolean
+  /** When the first attempt failed, in ms since the epoch. */
+  firstFailedAt: number
+  /** Handler time of all attempts, in milliseconds. */
+  spentMs: number
+}
+
+export class Lane {
+  readonly id: number
+  readonly key: string | undefined
+  /** Waiting, first in front. */
+  queue: Task[] = []
+  /** Handed to the isolate and not yet resolved, publishing included. */
+  running = 0
+  /** Tasks of this run whose output is being made durable, and the frame of results they came in. */
+  publishing = 0
+  frame: object | undefined
+  /** Results that came while an earlier one of the lane was still being published. */
+  held: Array<[Task, WorkResult]> = []
+  /** Tasks of this run that run again. */
+  again: Task[] = []
+  /** No new run before this time, in ms since the epoch: a retry waits. */
+  notBefore = 0
+
+  constructor(id: number, key: string | undefined) {
+    this.id = id
+    this.key = key
+  }
+
+  /** Takes the next run off the queue: at most `max` tasks; a suspect goes alone. */
+  nextRun(max: number): Task[] {
+    const first = this.queue[0]
+    if (first === undefined) return []
+    let length = 1
+    if (!first.alone) {
+      while (length < max && length < this.queue.length && !this.queue[length]?.alone) length++
+    }
+    const run = this.queue.splice(0, length)
+    this.running = run.length
+    return run
+  }
+
+  /** Ends a run: what has to run again goes back to the front, in the order of the log. */
+  endRun(): void {
+    if (this.again.length === 0) return
+    this.again.sort((a, b) => a.record.offset - b.record.offset)
+    this.queue = this.again.concat(this.queue)
+    this.again = []
+  }
+}
+
+/** The key under which an event queues, or undefined for a lane of its own. */
+export function laneKey(channel: ChannelOptions, record: LogRecord): string | undefined {
+  switch (channel.trigger.ordering) {
+    case 'none':
+      return undefined
+    case 'partition':
+      return ''
+    case 'key':
+      return record.key === null ? undefined : record.key.toString('latin1')
+  }
+}
