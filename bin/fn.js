@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { handOver, orExplain } from './hand-over.js'
+import { ensureDependencies, ROOT } from './setup.js'
+
+await orExplain(async () => {
+  const args = process.argv.slice(2)
+  // A published package carries a bundle: Node does not strip types under node_modules.
+  const bundle = join(ROOT, 'dist', 'fn.js')
+  if (existsSync(bundle)) return handOver(bundle, args)
+  await ensureDependencies({ dev: false })
+  return handOver(join(ROOT, 'cli', 'main.ts'), args)
+})

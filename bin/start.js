@@ -1,0 +1,8 @@
+import { join } from 'node:path'
+import { handOver, orExplain } from './hand-over.js'
+import { ensureDependencies, ROOT } from './setup.js'
+
+await orExplain(async () => {
+  await ensureDependencies({ dev: false })
+  await handOver(join(ROOT, 'cli', 'main.ts'), ['main', ...process.argv.slice(2)])
+})
