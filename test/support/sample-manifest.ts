@@ -1,0 +1,39 @@
+import type { Manifest } from '../../runtime/contract/manifest.ts'
+
+/** One function with one trigger that takes everything. */
+export function sampleManifest(name: string, version: string): Manifest {
+  return {
+    version: 1,
+    functions: [
+      {
+        name,
+        namespace: 'events',
+        file: `functions/${name}.ts`,
+        bundle: `${name}.js`,
+        map: `${name}.js.map`,
+        version,
+        limits: { memoryMiB: 64, cpuMs: 100 },
+        triggers: [
+          {
+            namespace: 'events',
+            name,
+            broker: 'events/kafka-broker',
+            topic: 'knative-broker-events-kafka-broker',
+            group: `knative-trigger-events-${name}`,
+            filters: [],
+            ordering: 'key',
+            concurrency: 64,
+            startFrom: 'latest',
+            delivery: {
+              retry: 5,
+              backoffPolicy: 'exponential',
+              backoffDelayMs: 1_000,
+              timeoutMs: 30_000,
+            },
+            function: name,
+          },
+        ],
+      },
+    ],
+  }
+}
