@@ -1,0 +1,204 @@
+/**
+ * A real Apache Kafka for tests and benches: loopback only, on free ports, with its data in a temporary
+ * folder, ended with the process that started it.
+ */
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { after, before, type TestContext } from 'node:test'
+import { freePorts, preparedKafka, serverProperties, writeNode } from './kafka-files.ts'
+import { javaAvailability, kafkaAvailability, type KafkaInstall } from './kafka-install.ts'
+import { jvmFlags, startNode, type JvmOptions, type RunningNode } from './kafka-node.ts'
+
+export { kafkaAvailability } from './kafka-install.ts'
+
+export interface KafkaOptions extends JvmOptions {
+  /**
+   * Default 1. Of three, node 0 is also the controller: kill 1 or 2 to lose a broker and keep the
+   * cluster.
+   */
+  brokers?: 1 | 3
+  /** Broker properties over the defaults of the tests. */
+  properties?: Record<string, string>
+  /**
+   * A second listener on each node whose advertised port is the one given here, one a node: a proxy
+   * between a client and the broker (`proxied`).
+   */
+  advertise?: number[]
+}
+
+/** Kafka's own command-line tools. */
+const TOOLS = {
+  topics: 'org.apache.kafka.tools.TopicCommand',
+  'console-consumer': 'org.apache.kafka.tools.consumer.ConsoleConsumer',
+  'console-producer': 'org.apache.kafka.tools.ConsoleProducer',
+  'consumer-groups': 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand',
+  'reassign-partitions': 'org.apache.kafka.tools.reassign.ReassignPartitionsCommand',
+  'delete-records': 'org.apache.kafka.tools.DeleteRecordsCommand',
+  'get-offsets': 'org.apache.kafka.tools.GetOffsetShell',
+} as const
+
+export interface KafkaCluster {
+  /** `127.0.0.1:PORT`, several with commas. */
+  readonly bootstrap: string
+  /** `host:port` of the second listener of each node, for the far side of a proxy. */
+  readonly proxied: readonly string[]
+  /** Given from outside by `KAFKA_BROKERS`: it cannot be killed. */
+  readonly external: boolean
+  pid(node?: number): number
+  /** SIGKILL. */
+  kill(node?: number): Promise<void>
+  /** Starts a killed node again, on the same port and data. */
+  restart(node?: number): Promise<void>
+  /** Runs one of Kafka's tools to its end; resolves with stdout, rejects unless it ends with 0. */
+  tool(name: keyof typeof TOOLS, args: string[], input?: string): Promise<string>
+  stop(): Promise<void>
+}
+
+export async function startKafka(options: KafkaOptions = {}): Promise<KafkaCluster> {
+  const external = process.env['KAFKA_BROKERS']
+  const asksMore = options.brokers === 3 || options.properties || options.advertise
+  if (external && !asksMore) return externalKafka(external)
+  const install = await preparedKafka()
+  const root = await mkdtemp(path.join(os.tmpdir(), 'millrace-kafka-'))
+  try {
+    return await startOwn(install, root, options)
+  } catch (error) {
+    await rm(root, { recursive: true, force: true })
+    throw error
+  }
+}
+
+export interface KafkaForTests {
+  /** Give it to each test: skips where no Kafka can be had (an error with `CI=true`). */
+  readonly needed: { skip: string | false }
+  readonly cluster: KafkaCluster
+  /** A topic (or group) name that no other test has. */
+  name(t: TestContext | string): string
+}
+
+/** One Kafka for all tests of the calling file. Call it at the top level or in a `describe`. */
+export function kafkaForTests(options: KafkaOptions = {}): KafkaForTests {
+  const availability = kafkaAvailability()
+  let cluster: KafkaCluster | undefined
+  if (availability.ok) {
+    before(async () => {
+      cluster = await startKafka(options)
+    })
+    after(() => cluster?.stop())
+  } else if (process.env['CI'] === 'true') {
+    throw new Error(availability.reason)
+  }
+  return {
+    needed: { skip: availability.ok ? false : availability.reason },
+    get cluster() {
+      if (!cluster) throw new Error('Kafka is there from the first test on, not before')
+      return cluster
+    },
+    name: uniqueName,
+  }
+}
+
+export function uniqueName(t: TestContext | string): string {
+  const text = typeof t === 'string' ? t : t.name
+  const slug = text.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
+  return `${slug.slice(0, 60)}-${randomBytes(4).toString('hex')}`
+}
+
+async function startOwn(
+  install: KafkaInstall,
+  root: string,
+  options: KafkaOptions,
+): Promise<KafkaCluster> {
+  const count = options.brokers ?? 1
+  const ports = await freePorts(count * 2 + 1)
+  const proxied = ports.slice(count, count * 2).map((port) => `127.0.0.1:${port}`)
+  const directories = Array.from({ length: count }, (_, node) => path.join(root, `node-${node}`))
+  for (const [node, directory] of directories.entries()) {
+    await writeNode(directory, serverProperties({ node, count, ports, directory, ...options }))
+  }
+  const flags = jvmFlags(install, options)
+  const start = (node: number): Promise<RunningNode> =>
+    startNode(directories[node] as string, root, flags)
+  const nodes = await Promise.all(directories.map((_, node) => start(node)))
+  const bootstrap = ports
+    .slice(0, count)
+    .map((port) => `127.0.0.1:${port}`)
+    .join(',')
+
+  const kill = async (node = 0): Promise<void> => {
+    const running = nodes[node] as RunningNode
+    process.kill(running.pid, 'SIGKILL')
+    await running.ended
+  }
+  return {
+    bootstrap,
+    proxied,
+    external: false,
+    pid: (node = 0) => (nodes[node] as RunningNode).pid,
+    kill,
+    async restart(node = 0) {
+      nodes[node] = await start(node)
+    },
+    tool: (name, args, input) => runTool(install, bootstrap, [TOOLS[name], ...args], input),
+    async stop() {
+      for (const running of nodes) {
+        try {
+          process.kill(running.pid, 'SIGKILL')
+        } catch (error) {
+          // Killed by the test already.
+          if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+        }
+        await running.ended
+      }
+      await rm(root, { recursive: true, force: true })
+    },
+  }
+}
+
+function externalKafka(bootstrap: string): KafkaCluster {
+  const refuse = (): never => {
+    throw new Error('KAFKA_BROKERS names a Kafka that the tests did not start: unset it for this')
+  }
+  return {
+    bootstrap,
+    proxied: [],
+    external: true,
+    pid: refuse,
+    kill: refuse,
+    restart: refuse,
+    async tool(name, args, input) {
+      const java = javaAvailability()
+      if (!java.ok) throw new Error(java.reason)
+      return runTool(await preparedKafka(), bootstrap, [TOOLS[name], ...args], input)
+    },
+    stop: async () => {},
+  }
+}
+
+async function runTool(
+  install: KafkaInstall,
+  bootstrap: string,
+  [main, ...args]: string[],
+  input = '',
+): Promise<string> {
+  const flags = [...jvmFlags(install, { heapMiB: 256 }), main as string]
+  const child = spawn('java', [...flags, '--bootstrap-server', bootstrap, ...args])
+  const output = { stdout: '', stderr: '' }
+  child.stdout.on('data', (chunk: Buffer) => (output.stdout += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (output.stderr += chunk.toString()))
+  child.stdin.on('error', () => {
+    // A tool that ends early does not read its input; its exit code tells.
+  })
+  child.stdin.end(input)
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', resolve)
+  })
+  if (code !== 0) {
+    throw new Error(`${main} ${args.join(' ')} ended with ${code}:\n${JSON.stringify(output)}`)
+  }
+  return output.stdout
+}
