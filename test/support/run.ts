@@ -1,0 +1,121 @@
+/** `npm test`: runs the test files by phase and ends in the line `N passed, N failed, N skipped`. */
+import { availableParallelism } from 'node:os'
+import { dirname, resolve } from 'node:path'
+import { run } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { importsFile, selectTests, type Phase, type Selection } from './discover.ts'
+import { kafkaAvailability, startKafka, type KafkaCluster } from './kafka.ts'
+import { REPORTED, Reporter, summaryLine, type TestEvent } from './reporter.ts'
+
+const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
+const KAFKA_SUPPORT = resolve(ROOT, 'test/support/kafka.ts')
+
+/** What has real clocks, worker processes or whole runtimes in it gets the machine to itself. */
+const PHASES: readonly Phase[] = [
+  {
+    name: 'unit',
+    globs: ['test/unit/**/*.test.ts', 'functions/**/*.test.ts'],
+    concurrency: availableParallelism(),
+  },
+  { name: 'integration', globs: ['test/integration/**/*.test.ts'], concurrency: 2 },
+  { name: 'isolation', globs: ['test/isolation/**/*.test.ts'], concurrency: 1 },
+  { name: 'e2e', globs: ['test/e2e/**/*.test.ts'], concurrency: 1 },
+]
+/** A file that takes longer hangs. */
+const FILE_TIMEOUT_MS = 300_000
+
+const interrupted = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => interrupted.abort())
+}
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(args: readonly string[]): Promise<number> {
+  const { selections, namePatterns } = selectTests(ROOT, PHASES, args)
+  const reporter = new Reporter({ root: ROOT, write, mayBeEmpty: namePatterns.length > 0 })
+  const kafka = await sharedKafka(selections)
+  try {
+    for (const selection of selections) {
+      if (interrupted.signal.aborted) break
+      await runPhase(selection, namePatterns, reporter)
+    }
+  } finally {
+    await stopped(kafka)
+  }
+  reporter.end()
+  return conclude(reporter, args)
+}
+
+/** One Kafka for all files that ask for one; those that kill or configure theirs start their own. */
+async function sharedKafka(selections: readonly Selection[]): Promise<KafkaCluster | undefined> {
+  const files = selections.flatMap((selection) => selection.files)
+  if (!files.some((file) => importsFile(file, KAFKA_SUPPORT))) return undefined
+  if (process.env['KAFKA_BROKERS']) {
+    write(`Kafka: ${process.env['KAFKA_BROKERS']}, from KAFKA_BROKERS\n`)
+    return undefined
+  }
+  const availability = kafkaAvailability()
+  if (!availability.ok) {
+    write(`Kafka: none, so the tests that need it do not run. ${availability.reason}\n`)
+    return undefined
+  }
+  const startedMs = performance.now()
+  const kafka = await startKafka()
+  process.env['KAFKA_BROKERS'] = kafka.bootstrap
+  // Tells a test that this Kafka ends with the run: what it leaves there is nobody's.
+  process.env['MILLRACE_TEST_KAFKA'] = 'shared'
+  write(`Kafka: started in ${((performance.now() - startedMs) / 1_000).toFixed(1)} s\n`)
+  return kafka
+}
+
+/** Kafka's processes do not keep this one alive, and at the end nothing else does. */
+async function stopped(kafka: KafkaCluster | undefined): Promise<void> {
+  const alive = setInterval(() => {}, 1_000)
+  await kafka?.stop()
+  clearInterval(alive)
+}
+
+async function runPhase(
+  { phase, files }: Selection,
+  namePatterns: readonly string[],
+  reporter: Reporter,
+): Promise<void> {
+  write(`\n${phase.name}\n`)
+  const events = run({
+    files,
+    concurrency: phase.concurrency,
+    timeout: FILE_TIMEOUT_MS,
+    cwd: ROOT,
+    signal: interrupted.signal,
+    testNamePatterns: namePatterns.map((pattern) => new RegExp(pattern, 'i')),
+    // isolated-vm demands it of the process that loads it.
+    execArgv: ['--no-node-snapshot'],
+  })
+  for await (const event of events) {
+    if (isReported(event)) reporter.take(event)
+  }
+}
+
+function isReported(event: { type: string }): event is TestEvent {
+  return (REPORTED as readonly string[]).includes(event.type)
+}
+
+/** Prints the last line; 0 only when something ran, nothing failed and, in CI, nothing was left out. */
+function conclude(reporter: Reporter, args: readonly string[]): number {
+  const counts = reporter.counts
+  const skippedInCi = process.env['CI'] === 'true' && counts.skipped > 0
+  const ranNothing = counts.passed + counts.failed === 0
+  write('\n')
+  if (interrupted.signal.aborted) write('Interrupted: not all tests ran.\n')
+  if (skippedInCi) write('CI=true: a skipped test is a failure; see the reasons above.\n')
+  if (ranNothing) {
+    write(args.length > 0 ? `No test matches ${args.join(' ')}.\n` : 'There are no tests.\n')
+  }
+  write(`${summaryLine(counts)}\n`)
+  if (interrupted.signal.aborted) return 130
+  return counts.failed > 0 || skippedInCi || ranNothing ? 1 : 0
+}
+
+function write(text: string): void {
+  process.stdout.write(text)
+}
