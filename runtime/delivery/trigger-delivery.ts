@@ -12,7 +12,7 @@ import type { TriggerManifest } from '../contract/manifest.ts'
 import type { ProcessedStatus, TriggerMetrics } from '../contract/metrics.ts'
 import type { Fault } from '../contract/outcome.ts'
 import type { FunctionRunner, WorkItem, WorkReply, WorkResult } from '../contract/work.ts'
-import { isMillraceError } from '../errors.ts'
+import { isMillraceError, type ErrorCode } from '../errors.ts'
 import { Lane, laneKey, type Channel, type Task } from './lane.ts'
 import { decide } from './policy.ts'
 import { after } from './timer.ts'
@@ -56,6 +56,11 @@ const STATUS = {
   deadlettered: 'error',
   dropped: 'dropped',
 } as const satisfies Record<string, ProcessedStatus>
+
+/** Names that people see for a reply that cannot be published. */
+const REPLY_FAULTS: Partial<Record<ErrorCode, string>> = {
+  FN_HANDLER_REPLY_TOO_LARGE: 'ReplyTooLarge',
+}
 
 /** Output of one task on its way to the log. */
 interface Completion {
@@ -246,7 +251,11 @@ export class TriggerDelivery {
       if (!isMillraceError(error)) throw error
       return this.#failed(
         task,
-        { code: error.code, class: 'InvalidReply', message: error.message },
+        {
+          code: error.code,
+          class: REPLY_FAULTS[error.code] ?? 'InvalidReply',
+          message: error.message,
+        },
         completions,
       )
     }

@@ -1,0 +1,162 @@
+/** `fn events`: a broker's events, from anywhere, followed. */
+import type { LogReader } from '../../runtime/admin/protocol.ts'
+import { brokerTopic, parseObjectName } from '../../runtime/broker/names.ts'
+import { encodeJson } from '../../runtime/codec/json-format.ts'
+import { decodeRecord } from '../../runtime/codec/record.ts'
+import type { LogRecord, PartitionRange } from '../../runtime/contract/broker.ts'
+import { isMillraceError, MillraceError } from '../../runtime/errors.ts'
+import type { LogAccess } from '../log-access.ts'
+import { EXIT, print, say } from '../output.ts'
+
+export interface EventsOptions {
+  broker?: string
+  topic?: string
+  from: string
+  follow: boolean
+  limit?: number
+  type?: string
+  json: boolean
+  signal: AbortSignal
+}
+
+const READ_WAIT_MS = 500
+
+export async function runEvents(access: LogAccess, options: EventsOptions): Promise<number> {
+  const topics = await topicsToRead(access.reader, options)
+  const places = await startingPlaces(access.reader, topics, options)
+  let left = options.limit ?? Number.POSITIVE_INFINITY
+  const show = (range: PartitionRange, record: LogRecord): boolean => {
+    const line = describe(range, record, options)
+    if (line !== undefined && left > 0) {
+      left--
+      print(line)
+    }
+    return left > 0
+  }
+  await Promise.all(places.map((place) => readPartition(access.reader, place, options, show)))
+  return EXIT.done
+}
+
+async function topicsToRead(reader: LogReader, options: EventsOptions): Promise<string[]> {
+  const wanted =
+    options.topic ??
+    (options.broker === undefined
+      ? undefined
+      : brokerTopic(parseObjectName(options.broker, 'broker')))
+  const known = (await reader.topics(wanted === undefined ? undefined : [wanted])).map(
+    ({ topic }) => topic,
+  )
+  const found =
+    wanted === undefined ? known.filter((topic) => topic.startsWith('knative-broker-')) : known
+  // Dead letters and quarantine are not a broker's events; they are shown when named.
+  const shown =
+    wanted === undefined
+      ? found.filter((topic) => !topic.endsWith('.dlq') && !topic.endsWith('.quarantine'))
+      : found
+  if (shown.length === 0) {
+    throw new MillraceError(
+      'FN_CLI_NOT_FOUND',
+      wanted === undefined
+        ? 'the log holds no broker yet; send an event first, or name a topic with --topic'
+        : `there is no topic ${wanted}; check --broker NAMESPACE/NAME, or name one with --topic`,
+    )
+  }
+  return shown
+}
+
+async function startingPlaces(
+  reader: LogReader,
+  topics: readonly string[],
+  options: EventsOptions,
+): Promise<PartitionRange[]> {
+  const infos = await reader.topics(topics)
+  const partitions = infos.flatMap(({ topic, partitions: count }) =>
+    Array.from({ length: count }, (_, partition) => ({ topic, partition })),
+  )
+  const ranges = await reader.ranges(partitions)
+  if (options.from === 'start') return ranges
+  if (options.from === 'end') return ranges.map((range) => ({ ...range, start: range.end }))
+  if (/^\d+$/.test(options.from)) {
+    const offset = Number(options.from)
+    return ranges.map((range) => ({
+      ...range,
+      start: Math.min(Math.max(range.start, offset), range.end),
+    }))
+  }
+  const timeMs = Date.parse(options.from)
+  if (Number.isNaN(timeMs)) {
+    throw new MillraceError(
+      'FN_CLI_USAGE',
+      `--from ${options.from} is neither start, end, an offset nor a time such as 2026-01-31T12:00:00Z`,
+    )
+  }
+  const offsets = await reader.offsetsAt(partitions, timeMs)
+  return ranges.map((range) => {
+    const at = offsets.find((one) => one.topic === range.topic && one.partition === range.partition)
+    return { ...range, start: at?.offset ?? range.start }
+  })
+}
+
+async function readPartition(
+  reader: LogReader,
+  range: PartitionRange,
+  options: EventsOptions,
+  show: (range: PartitionRange, record: LogRecord) => boolean,
+): Promise<void> {
+  let position = range.start
+  while (!options.signal.aborted && (options.follow || position < range.end)) {
+    let batch
+    try {
+      batch = await reader.read(range, position, { waitMs: options.follow ? READ_WAIT_MS : 0 })
+    } catch (error) {
+      if (!isMillraceError(error, 'FN_BROKER_OFFSET_OUT_OF_RANGE')) throw error
+      const [now] = await reader.ranges([range])
+      if (now === undefined || now.start <= position) throw error
+      say(`${range.topic}/${range.partition}: offsets ${position} to ${now.start - 1} have expired`)
+      position = now.start
+      continue
+    }
+    for (const record of batch.records) {
+      if (!options.follow && record.offset >= range.end) return
+      if (!show(range, record)) return
+    }
+    if (batch.next === position && !options.follow) return
+    position = batch.next
+  }
+}
+
+function describe(
+  { topic, partition }: PartitionRange,
+  record: LogRecord,
+  options: EventsOptions,
+): string | undefined {
+  const place = {
+    topic,
+    partition,
+    offset: record.offset,
+    timestamp: new Date(record.timestamp).toISOString(),
+    key: record.key === null ? null : record.key.toString(),
+  }
+  try {
+    const event = decodeRecord(record)
+    if (options.type !== undefined && event.attributes.type !== options.type) return undefined
+    const json = encodeJson(event).toString()
+    if (options.json) return `${JSON.stringify(place).slice(0, -1)},"event":${json}}`
+    const { type, id, source } = event.attributes
+    const data = event.data === undefined ? '' : dataText(event.data.bytes)
+    return `${place.timestamp}  ${partition}/${record.offset}  ${type}  ${id}  from ${source}  ${data}`
+  } catch (error) {
+    if (!isMillraceError(error)) throw error
+    if (options.type !== undefined) return undefined
+    const value = record.value?.toString('base64') ?? null
+    if (options.json) {
+      return JSON.stringify({ ...place, error: error.message, value_base64: value })
+    }
+    return `${place.timestamp}  ${partition}/${record.offset}  no CloudEvent: ${error.message}`
+  }
+}
+
+function dataText(bytes: Buffer): string {
+  const text = bytes.toString().replaceAll(/\s+/g, ' ')
+  return text.length > 160 ? `${text.slice(0, 160)}…` : text
+}

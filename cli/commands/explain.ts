@@ -1,0 +1,30 @@
+/** `fn explain`: which triggers match an event, and which clause failed. */
+import { decodeJson } from '../../runtime/codec/json-format.ts'
+import type { Manifest } from '../../runtime/contract/manifest.ts'
+import { explain } from '../../runtime/filter/explain.ts'
+import { EXIT, print } from '../output.ts'
+
+export interface ExplainOptions {
+  event: Buffer
+  manifest: Manifest
+  json: boolean
+}
+
+export function runExplain({ event: body, manifest, json }: ExplainOptions): number {
+  const event = decodeJson(body)
+  for (const trigger of manifest.functions.flatMap((one) => one.triggers)) {
+    const name = `${trigger.namespace}/${trigger.name}`
+    const { matches, failed } = explain(event, trigger.filters)
+    if (json) {
+      print(JSON.stringify({ trigger: name, matches, failed }))
+      continue
+    }
+    print(`${matches ? 'matches' : 'no     '}  ${name} → ${trigger.function}`)
+    for (const { clause, expected, actual } of failed) {
+      print(
+        `           ${clause}: expected ${JSON.stringify(expected)}, is ${JSON.stringify(actual)}`,
+      )
+    }
+  }
+  return EXIT.done
+}

@@ -1,0 +1,56 @@
+/**
+ * The log that an operator command reads: of the runtime that runs in this folder, of the one behind
+ * `--admin`, of Kafka, or the embedded log's own files while nothing runs.
+ */
+import { stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { adminClient } from '../runtime/admin/client.ts'
+import type { LogReader, TriggersAnswer } from '../runtime/admin/protocol.ts'
+import type { Config } from '../runtime/config/schema.ts'
+import { MillraceError } from '../runtime/errors.ts'
+import { readRuntimeFile } from '../runtime/runtime-file.ts'
+import { createLogger } from '../runtime/telemetry/log.ts'
+
+export interface LogAccess {
+  reader: LogReader
+  /** What a running runtime knows of its triggers; undefined when none was reached. */
+  live: (() => Promise<TriggersAnswer>) | undefined
+  close(): Promise<void>
+}
+
+export interface AccessOptions {
+  projectDir: string
+  config: Config
+  /** Path of an admin socket. */
+  admin?: string
+}
+
+export async function openLogAccess(options: AccessOptions): Promise<LogAccess> {
+  const { config, projectDir } = options
+  const running = options.admin ?? (await readRuntimeFile(projectDir))?.admin
+  if (running !== undefined) {
+    const client = adminClient(running)
+    return { reader: client, live: () => client.triggers(), close: async () => {} }
+  }
+  const log = createLogger({ level: 'error', format: 'pretty' })
+  if (config.brokers.length > 0) {
+    const { createKafkaBroker } = await import('../runtime/broker/kafka/broker.ts')
+    const broker = await createKafkaBroker({
+      bootstrap: [...config.brokers],
+      clientId: 'millrace-fn',
+      log,
+    })
+    return { reader: broker, live: undefined, close: () => broker.close() }
+  }
+  const dir = resolve(projectDir, config.data)
+  if ((await stat(dir).catch(() => undefined)) === undefined) {
+    throw new MillraceError(
+      'FN_CLI_NOT_REACHABLE',
+      `no runtime runs in ${projectDir} and there is no log in ${dir}; ` +
+        'start one with npm start, change to its folder, or name Kafka with --brokers HOST:PORT',
+    )
+  }
+  const { createEmbeddedBroker } = await import('../runtime/broker/embedded/broker.ts')
+  const broker = await createEmbeddedBroker({ dir, log })
+  return { reader: broker, live: undefined, close: () => broker.close() }
+}

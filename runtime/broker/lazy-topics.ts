@@ -1,0 +1,53 @@
+/**
+ * Makes topics when the first record goes to them: a thousand triggers must not make a thousand
+ * dead-letter topics that nobody ever needs.
+ */
+import type { AppendRecord, AppendResult, Broker } from '../contract/broker.ts'
+
+export class LazyTopics {
+  readonly #broker: Pick<Broker, 'append' | 'ensureTopic'>
+  readonly #ready = new Set<string>()
+  readonly #making = new Map<string, Promise<void>>()
+
+  constructor(broker: Pick<Broker, 'append' | 'ensureTopic'>) {
+    this.#broker = broker
+  }
+
+  /** Rejects when the topic cannot be made; the next call tries again. */
+  ensure(topic: string): Promise<void> {
+    if (this.#ready.has(topic)) return Promise.resolve()
+    const making = this.#making.get(topic) ?? this.#make(topic)
+    this.#making.set(topic, making)
+    return making
+  }
+
+  /** As `Broker.append`; a topic that cannot be made fails its records only. */
+  async append(records: readonly AppendRecord[]): Promise<AppendResult[]> {
+    const missing = new Set<string>()
+    for (const record of records) if (!this.#ready.has(record.topic)) missing.add(record.topic)
+    if (missing.size === 0) return this.#broker.append(records)
+
+    const failed = new Map<string, Error>()
+    for (const topic of missing) {
+      await this.ensure(topic).catch((error: unknown) => {
+        failed.set(topic, error instanceof Error ? error : new Error(String(error)))
+      })
+    }
+    const possible = records.filter((record) => !failed.has(record.topic))
+    const results = (await this.#broker.append(possible)).values()
+    return records.map((record) => {
+      const error = failed.get(record.topic)
+      if (error !== undefined) return { ok: false, topic: record.topic, error }
+      return results.next().value as AppendResult
+    })
+  }
+
+  async #make(topic: string): Promise<void> {
+    try {
+      await this.#broker.ensureTopic(topic)
+      this.#ready.add(topic)
+    } finally {
+      this.#making.delete(topic)
+    }
+  }
+}

@@ -1,0 +1,280 @@
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import type { AppendRecord, AppendResult, LogRecord } from '../../../runtime/contract/broker.ts'
+import type { DeliveryChannel } from '../../../runtime/contract/delivery.ts'
+import type { Logger } from '../../../runtime/contract/log.ts'
+import { DEFAULT_DELIVERY, type TriggerManifest } from '../../../runtime/contract/manifest.ts'
+import { TriggerDelivery } from '../../../runtime/delivery/trigger-delivery.ts'
+import { createMetrics } from '../../../runtime/telemetry/metrics.ts'
+import { again, done, failed, replyOf, ScriptedRunner } from '../../support/scripted-runner.ts'
+
+const TRIGGER: TriggerManifest = {
+  namespace: 'events',
+  name: 'orders',
+  broker: 'events/kafka-broker',
+  topic: 'knative-broker-events-kafka-broker',
+  group: 'knative-trigger-events-orders',
+  filters: [],
+  ordering: 'key',
+  concurrency: 64,
+  startFrom: 'latest',
+  delivery: { ...DEFAULT_DELIVERY, retry: 1, backoffPolicy: 'linear' },
+  function: 'pricer',
+}
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT }
+
+interface Bench {
+  delivery: TriggerDelivery
+  runner: ScriptedRunner
+  channel: DeliveryChannel
+  /** `id:outcome`, in the order of settling. */
+  settled: string[]
+  /** Records per append, oldest first; each waits for `answer`. */
+  appends: Array<{ records: readonly AppendRecord[]; answer: (ok?: boolean) => Promise<void> }>
+  send(id: string, key?: string): void
+  /** Lets the delivery hand out what is ready. */
+  turn(): Promise<void>
+}
+
+function bench(t: TestContext, trigger: Partial<TriggerManifest> = {}): Bench {
+  t.mock.timers.enable({ apis: ['setTimeout', 'Date'] })
+  const runner = new ScriptedRunner()
+  const appends: Bench['appends'] = []
+  const settled: string[] = []
+  let ids = 0
+  const delivery = new TriggerDelivery({
+    trigger: { ...TRIGGER, ...trigger },
+    runner,
+    append: (records) =>
+      new Promise((resolve) => {
+        const answer = async (ok = true): Promise<void> => {
+          resolve(records.map((record): AppendResult => result(record, ok)))
+          await turn()
+        }
+        appends.push({ records, answer })
+      }),
+    toReply: (reply) => recordTo('replies', String(reply.attributes.type)),
+    toDeadLetter: (letter) => recordTo('dlq', letter.event.attributes.id),
+    metrics: createMetrics().forTrigger('events/orders'),
+    log: SILENT,
+    nextId: () => ++ids,
+  })
+  const channel = delivery.open({
+    trigger: { ...TRIGGER, ...trigger },
+    topic: TRIGGER.topic,
+    partition: 0,
+    onSettled: (record, outcome) => settled.push(`${record.value?.toString()}:${outcome}`),
+  })
+  let offset = 0
+  const send = (id: string, key?: string): void => {
+    const record: LogRecord = {
+      offset: offset++,
+      timestamp: 0,
+      key: key === undefined ? null : Buffer.from(key),
+      value: Buffer.from(id),
+      headers: [],
+    }
+    channel.deliver(record, {
+      attributes: { specversion: '1.0', id, source: '/test', type: 't' },
+      data: undefined,
+    })
+  }
+  return { delivery, runner, channel, settled, appends, send, turn }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+}
+
+function result(record: AppendRecord, ok: boolean): AppendResult {
+  if (!ok) return { ok: false, topic: record.topic, error: new Error('the log is down') }
+  return { ok: true, topic: record.topic, partition: 0, offset: 0 }
+}
+
+function recordTo(topic: string, value: string): AppendRecord {
+  return { topic, key: null, value, headers: [], partitionBy: value }
+}
+
+describe('TriggerDelivery', () => {
+  it('hands out in one batch what is there', async (t) => {
+    const { runner, send, turn } = bench(t)
+    for (let i = 0; i < 10; i++) send(`e${i}`, `k${i % 3}`)
+    await turn()
+    assert.deepEqual(runner.batches, [10])
+  })
+
+  it('ends an event without replies at once', async (t) => {
+    const { delivery, runner, settled, send, turn } = bench(t)
+    send('a')
+    await turn()
+    delivery.take([done(runner.take('a'))])
+    assert.deepEqual(settled, ['a:acked'])
+  })
+
+  it('ends an event only when its replies are durable', async (t) => {
+    const { delivery, runner, settled, appends, send, turn } = bench(t)
+    send('a')
+    await turn()
+    delivery.take([done(runner.take('a'), [replyOf('x'), replyOf('y')])])
+    assert.deepEqual(settled, [])
+    assert.deepEqual(
+      appends[0]?.records.map(({ value }) => value),
+      ['x', 'y'],
+    )
+    await appends[0]?.answer()
+    assert.deepEqual(settled, ['a:acked'])
+  })
+
+  it('retries a delivery whose reply could not be published', async (t) => {
+    const { delivery, runner, settled, appends, send, turn } = bench(t)
+    send('a')
+    await turn()
+    delivery.take([done(runner.take('a'), [replyOf('x')])])
+    await appends[0]?.answer(false)
+    assert.equal(runner.has('a'), false)
+    t.mock.timers.tick(1_000)
+    await turn()
+    assert.equal(runner.take('a').attempt, 2)
+    assert.deepEqual(settled, [])
+  })
+
+  it('holds the key of a failed event and no other key', async (t) => {
+    const { delivery, runner, settled, send, turn } = bench(t)
+    send('a1', 'a')
+    send('b1', 'b')
+    await turn()
+    send('a2', 'a')
+    send('b2', 'b')
+    delivery.take([failed(runner.take('a1')), done(runner.take('b1'))])
+    await turn()
+    assert.equal(runner.has('a2'), false)
+    delivery.take([done(runner.take('b2'))])
+    t.mock.timers.tick(1_000)
+    await turn()
+    assert.deepEqual(
+      runner.submitted.map((item) => item.event.attributes.id),
+      ['a1', 'a2'],
+    )
+    delivery.take([done(runner.take('a1')), done(runner.take('a2'))])
+    assert.deepEqual(settled, ['b1:acked', 'b2:acked', 'a1:acked', 'a2:acked'])
+  })
+
+  it('runs again in order what stood behind a failed event', async (t) => {
+    const { delivery, runner, send, turn } = bench(t, { ordering: 'partition' })
+    for (const id of ['a', 'b', 'c']) send(id)
+    await turn()
+    const [a, b, c] = [runner.take('a'), runner.take('b'), runner.take('c')]
+    delivery.take([failed(a), again(c), again(b)])
+    t.mock.timers.tick(1_000)
+    await turn()
+    assert.deepEqual(
+      runner.submitted.map((item) => [item.event.attributes.id, item.attempt]),
+      [
+        ['a', 2],
+        ['b', 1],
+        ['c', 1],
+      ],
+    )
+  })
+
+  it('does not let a later reply of a lane overtake one that is still being published', async (t) => {
+    const { delivery, runner, settled, appends, send, turn } = bench(t)
+    send('a1', 'a')
+    send('a2', 'a')
+    await turn()
+    const [first, second] = [runner.take('a1'), runner.take('a2')]
+    delivery.take([done(first, [replyOf('r1')])])
+    delivery.take([done(second, [replyOf('r2')])])
+    assert.equal(appends.length, 1)
+    await appends[0]?.answer(false)
+    // r1 failed: r2 must not come before it, so a2 runs again behind a1.
+    t.mock.timers.tick(1_000)
+    await turn()
+    assert.deepEqual(
+      runner.submitted.map((item) => item.event.attributes.id),
+      ['a1', 'a2'],
+    )
+    assert.equal(appends.length, 1)
+    assert.deepEqual(settled, [])
+  })
+
+  it('dead-letters when the retries are used up, and goes on with the lane', async (t) => {
+    const { delivery, runner, settled, appends, send, turn } = bench(t)
+    send('a1', 'a')
+    send('a2', 'a')
+    await turn()
+    const second = runner.take('a2')
+    delivery.take([failed(runner.take('a1')), again(second)])
+    t.mock.timers.tick(1_000)
+    await turn()
+    delivery.take([failed(runner.take('a1')), again(runner.take('a2'))])
+    assert.deepEqual(
+      appends[0]?.records.map(({ topic, value }) => [topic, value]),
+      [['dlq', 'a1']],
+    )
+    await appends[0]?.answer()
+    delivery.take([done(runner.take('a2'))])
+    assert.deepEqual(settled, ['a1:deadlettered', 'a2:acked'])
+  })
+
+  it('never lets go of an event whose dead letter cannot be written', async (t) => {
+    const { delivery, runner, settled, appends, send, turn } = bench(t)
+    send('a1', 'a')
+    await turn()
+    delivery.take([failed(runner.take('a1'), { code: 'FN_HANDLER_INVALID_REPLY' })])
+    for (let i = 0; i < 10; i++) {
+      await appends[i]?.answer(false)
+      t.mock.timers.tick(5_000)
+    }
+    assert.deepEqual(settled, [])
+    await appends[10]?.answer(true)
+    assert.deepEqual(settled, ['a1:deadlettered'])
+  })
+
+  it('runs a suspect alone and without counting an attempt', async (t) => {
+    const { delivery, runner, send, turn } = bench(t, { ordering: 'partition' })
+    for (const id of ['a', 'b']) send(id)
+    await turn()
+    delivery.take([again(runner.take('a'), true), again(runner.take('b'))])
+    await turn()
+    assert.deepEqual(
+      runner.submitted.map(({ event, alone, attempt }) => [event.attributes.id, alone, attempt]),
+      [['a', true, 1]],
+    )
+  })
+
+  it('starts nothing while paused and says when nothing runs', async (t) => {
+    const { delivery, runner, appends, send, turn } = bench(t)
+    send('a')
+    await turn()
+    delivery.pause()
+    send('b')
+    let idle = false
+    void delivery.idle().then(() => {
+      idle = true
+    })
+    delivery.take([done(runner.take('a'), [replyOf('x')])])
+    await turn()
+    assert.equal(idle, false)
+    await appends[0]?.answer()
+    assert.equal(idle, true)
+    assert.equal(runner.has('b'), false)
+    delivery.resume()
+    await turn()
+    assert.equal(runner.has('b'), true)
+  })
+
+  it('discards what comes back for a partition that was given up', async (t) => {
+    const { delivery, runner, channel, settled, appends, send, turn } = bench(t)
+    send('a', 'k')
+    send('b', 'k')
+    await turn()
+    channel.close()
+    delivery.take([done(runner.take('a'), [replyOf('x')]), failed(runner.take('b'))])
+    t.mock.timers.tick(10_000)
+    await turn()
+    assert.deepEqual(settled, [])
+    assert.deepEqual(appends, [])
+    assert.deepEqual(runner.submitted, [])
+  })
+})
