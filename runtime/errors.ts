@@ -49,6 +49,21 @@ export const ERRORS = {
   },
   FN_BROKER_CLOSED: { retry: 'never', when: 'A call to a broker that was closed.' },
 
+  // HTTP, at the ingress and the health server
+  FN_HTTP_MALFORMED: { retry: 'never', when: 'Bytes that are no HTTP request, or a broken URL.' },
+  FN_HTTP_NOT_FOUND: { retry: 'never', when: 'A path or broker that is not there (404).' },
+  FN_HTTP_METHOD_NOT_ALLOWED: {
+    retry: 'never',
+    when: 'A path asked with a method that it does not take (405).',
+  },
+  FN_HTTP_LISTEN: { retry: 'never', when: 'A port that cannot be opened.' },
+  FN_HTTP_INTERNAL: { retry: 'backoff', when: 'A fault of Millrace while it answered (500).' },
+  FN_INGRESS_BUSY: {
+    retry: 'backoff',
+    when: 'The ingress holds as many bytes as it may (`maxBufferBytes`); Retry-After says when.',
+  },
+  FN_INGRESS_DRAINING: { retry: 'backoff', when: 'An event sent to a runtime that is stopping.' },
+
   // configuration and names
   FN_CONFIG_INVALID: { retry: 'never', when: 'A flag, variable or configuration key is wrong.' },
   FN_NAME_INVALID: {
