@@ -5,6 +5,9 @@
  */
 import { describe } from 'node:test'
 import { appendContract } from './broker-contract/append.ts'
+import { commitContract } from './broker-contract/commit.ts'
+import { lifecycleContract } from './broker-contract/lifecycle.ts'
+import { membershipContract } from './broker-contract/membership.ts'
 import type { OpenBroker } from './broker-contract/opening.ts'
 import { readContract } from './broker-contract/read.ts'
 
@@ -21,5 +24,8 @@ export function brokerContract(
   describe(`The broker contract on ${name}`, { skip, timeout: 300_000 }, () => {
     describe('append', () => appendContract(open))
     describe('read', () => readContract(open))
+    describe('commit', () => commitContract(open))
+    describe('membership', () => membershipContract(open))
+    describe('lifecycle', () => lifecycleContract(open))
   })
 }
