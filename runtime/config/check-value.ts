@@ -1,0 +1,73 @@
+import { nearest } from '../contract/nearest.ts'
+import { shown } from '../contract/schema-problems.ts'
+import type { KeySchema } from './schema.ts'
+
+export type Checked = { ok: true; value: unknown } | { ok: false; expected: string }
+
+/**
+ * A value as it stands in a configuration file, against the schema of its key. These few keywords do
+ * not need a validator's import, which would be half of a command's start.
+ */
+export function checkValue(schema: KeySchema, value: unknown): Checked {
+  switch (schema.type) {
+    case 'integer':
+      return checkInteger(schema, value)
+    case 'string':
+      return checkString(schema, value)
+    case 'array':
+      return checkList(schema, value)
+  }
+}
+
+/** The same for the text of a flag or a variable, which is read as the key's type first. */
+export function checkText(schema: KeySchema, text: string): Checked {
+  if (schema.type === 'integer' && /^-?\d{1,15}$/.test(text)) {
+    return checkInteger(schema, Number(text))
+  }
+  if (schema.type === 'array') {
+    const entries = text.split(',').map((entry) => entry.trim())
+    return checkList(schema, text.trim() === '' ? [] : entries)
+  }
+  return checkValue(schema, text)
+}
+
+function checkInteger({ minimum, maximum }: KeySchema, value: unknown): Checked {
+  const ok =
+    Number.isInteger(value) &&
+    Number(value) >= (minimum ?? -Infinity) &&
+    Number(value) <= (maximum ?? Infinity)
+  return ok ? { ok, value } : wrong(`a whole number from ${minimum} to ${maximum}`, value)
+}
+
+function checkString(schema: KeySchema, value: unknown): Checked {
+  if (schema.enum !== undefined) {
+    if (schema.enum.includes(value as string)) return { ok: true, value }
+    const guess = typeof value === 'string' ? nearest(value, schema.enum) : undefined
+    const list = schema.enum.map((one) => `"${one}"`).join(' or ')
+    return wrong(guess === undefined ? list : `${list} (did you mean "${guess}"?)`, value)
+  }
+  if (typeof value !== 'string') return wrong('a text', value)
+  if (value.length < (schema.minLength ?? 0)) return wrong('a text that is not empty', value)
+  if (schema.pattern !== undefined && !new RegExp(schema.pattern).test(value)) {
+    return wrong('a name of at most 63 letters a-z, digits and "-"', value)
+  }
+  return { ok: true, value }
+}
+
+function checkList({ items }: KeySchema, value: unknown): Checked {
+  const entry = items === undefined ? undefined : new RegExp(items.pattern)
+  const isEntry = (one: unknown): boolean =>
+    typeof one === 'string' && entry?.test(one) === true && hasPort(one)
+  if (Array.isArray(value) && value.every(isEntry)) return { ok: true, value }
+  const bad = Array.isArray(value) ? value.find((one) => !isEntry(one)) : value
+  return wrong('host:port for each broker, for example kafka-0:9092,kafka-1:9092', bad)
+}
+
+function hasPort(address: string): boolean {
+  const port = Number(address.slice(address.lastIndexOf(':') + 1))
+  return port >= 1 && port <= 65_535
+}
+
+function wrong(what: string, value: unknown): Checked {
+  return { ok: false, expected: `must be ${what}, but is ${shown(value)}` }
+}

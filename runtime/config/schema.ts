@@ -1,0 +1,215 @@
+/**
+ * The one schema of the configuration: the type, the check, the defaults, the flags and variables, and
+ * `docs/reference/config.md` come from it.
+ *
+ * It is plain JSON Schema, and typebox gives only its type, because every command loads it: importing
+ * typebox takes longer than most commands run.
+ */
+import type { XStatic } from 'typebox/schema'
+
+export const CONFIG_SCHEMA = {
+  type: 'object',
+  additionalProperties: false,
+  required: [
+    'brokers',
+    'data',
+    'host',
+    'port',
+    'metricsPort',
+    'functions',
+    'build',
+    'namespace',
+    'app',
+    'maxEventBytes',
+    'maxIngressBufferBytes',
+    'maxBufferBytes',
+    'commitIntervalMs',
+    'shutdownDeadlineMs',
+    'isolation',
+    'logLevel',
+    'logFormat',
+    'adminSocket',
+  ],
+  properties: {
+    brokers: {
+      type: 'array',
+      items: { type: 'string', pattern: '^([^\\s,:/]+|\\[[0-9a-fA-F:]+\\]):[0-9]{1,5}$' },
+      default: [],
+      description: 'Kafka brokers as `host:port`, with commas between them. None: the embedded log',
+    },
+    data: {
+      type: 'string',
+      minLength: 1,
+      default: '.millrace/data',
+      description: 'Folder of the embedded log',
+    },
+    host: {
+      type: 'string',
+      minLength: 1,
+      default: '127.0.0.1',
+      description: 'Address that ingress and metrics listen on; `0.0.0.0` is every one',
+    },
+    port: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 65_535,
+      default: 8080,
+      description: 'Port of the ingress; 0 is a free one',
+    },
+    metricsPort: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 65_535,
+      default: 8000,
+      description: 'Port of `/metrics`, `/healthz` and `/readyz`; 0 is a free one',
+    },
+    functions: {
+      type: 'string',
+      minLength: 1,
+      default: 'functions',
+      description: 'Folder of the function files',
+    },
+    build: {
+      type: 'string',
+      minLength: 1,
+      default: '.millrace/build',
+      description: 'Folder that the builder writes and the runtime reads',
+    },
+    namespace: {
+      type: 'string',
+      pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$',
+      default: 'default',
+      description: 'Namespace of this deployment, part of its membership group',
+    },
+    app: {
+      type: 'string',
+      pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$',
+      default: 'millrace',
+      description: 'Name of this deployment: processes of one name share the partitions',
+    },
+    partitions: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 10_000,
+      fallback: '10 on Kafka, 4 in the embedded log',
+      description: 'Partitions of topics that Millrace makes',
+    },
+    replicationFactor: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 100,
+      fallback: "Kafka's own",
+      description: 'Replicas of topics that Millrace makes on Kafka',
+    },
+    maxEventBytes: {
+      type: 'integer',
+      minimum: 1_024,
+      maximum: 16_777_216,
+      default: 983_040,
+      description: 'Largest event; above it 413, or `ReplyTooLarge` for a reply',
+    },
+    maxIngressBufferBytes: {
+      type: 'integer',
+      minimum: 1_048_576,
+      maximum: 17_179_869_184,
+      default: 67_108_864,
+      description: 'Requests that wait for the log; above it 429 with Retry-After',
+    },
+    maxBufferBytes: {
+      type: 'integer',
+      minimum: 1_048_576,
+      maximum: 17_179_869_184,
+      default: 67_108_864,
+      description: 'Events that were read and are not finished; above it reading pauses',
+    },
+    commitIntervalMs: {
+      type: 'integer',
+      minimum: 10,
+      maximum: 60_000,
+      default: 500,
+      description: 'Longest time between two commits while there is something to commit',
+    },
+    shutdownDeadlineMs: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 600_000,
+      default: 25_000,
+      description: 'How long a stop waits for events in flight',
+    },
+    isolation: {
+      type: 'string',
+      enum: ['shared', 'dedicated'],
+      default: 'shared',
+      description: 'Worker processes: one for all functions, or one for each',
+    },
+    logLevel: {
+      type: 'string',
+      enum: ['debug', 'info', 'warn', 'error'],
+      default: 'info',
+      description: 'Least level of log lines that are written',
+    },
+    logFormat: {
+      type: 'string',
+      enum: ['pretty', 'json'],
+      fallback: '`pretty` on a terminal, else `json`',
+      description: 'Log lines for people or for machines',
+    },
+    adminSocket: {
+      type: 'string',
+      minLength: 1,
+      default: '.millrace/admin.sock',
+      description: 'Unix socket that the operator commands of `fn` use',
+    },
+  },
+} as const
+
+/** Everything that can be configured, with defaults applied; paths are relative to the project. */
+export type Config = DeepReadonly<XStatic<typeof CONFIG_SCHEMA>>
+
+type DeepReadonly<T> = {
+  readonly [Key in keyof T]: T[Key] extends object ? Readonly<T[Key]> : T[Key]
+}
+
+export type ConfigKey = keyof (typeof CONFIG_SCHEMA)['properties']
+
+/** What the schema says of one key, under one type for all kinds. */
+export interface KeySchema {
+  type: 'string' | 'integer' | 'array'
+  description: string
+  default?: unknown
+  /** In words, where the default depends on the surroundings. */
+  fallback?: string
+  minimum?: number
+  maximum?: number
+  minLength?: number
+  pattern?: string
+  enum?: readonly string[]
+  items?: { type: 'string'; pattern: string }
+}
+
+const PROPERTIES: Record<ConfigKey, KeySchema> = CONFIG_SCHEMA.properties
+
+/** Every key, in the order of the reference page. */
+export const CONFIG_KEYS = Object.keys(PROPERTIES) as ConfigKey[]
+
+export function isConfigKey(name: string): name is ConfigKey {
+  return Object.hasOwn(PROPERTIES, name)
+}
+
+export function keySchema(key: ConfigKey): KeySchema {
+  return PROPERTIES[key]
+}
+
+/** `metricsPort` is `--metrics-port` on the command line. */
+export function flagOf(key: ConfigKey): string {
+  return `--${words(key).join('-')}`
+}
+
+/** `metricsPort` is `MILLRACE_METRICS_PORT` in the environment. */
+export function variableOf(key: ConfigKey): string {
+  return `MILLRACE_${words(key).join('_').toUpperCase()}`
+}
+
+function words(key: ConfigKey): string[] {
+  return key.split(/(?=[A-Z])/).map((word) => word.toLowerCase())
+}
