@@ -4,10 +4,12 @@ import { decodeRecord } from '../../runtime/codec/record.ts'
 import type { LogRecord, TopicPartition } from '../../runtime/contract/broker.ts'
 import { DEAD_LETTER_HEADERS } from '../../runtime/dlq/dead-letter.ts'
 import { MillraceError } from '../../runtime/errors.ts'
+import { Command } from 'commander'
+import { defineCommand, useLog, wholeNumber, withLogFlags } from '../command.ts'
 import type { LogAccess } from '../log-access.ts'
 import { EXIT, print } from '../output.ts'
 
-export interface DlqListOptions {
+interface DlqListOptions {
   function?: string
   type?: string
   limit?: number
@@ -28,7 +30,42 @@ interface DeadLetterLine {
   error: { class: string; message: string }
 }
 
-export async function runDlqList(access: LogAccess, options: DlqListOptions): Promise<number> {
+export function dlqCommand(): Command {
+  return new Command('dlq')
+    .description('dead letters: events whose retries are used up')
+    .addCommand(listCommand())
+    .addCommand(showCommand())
+}
+
+function listCommand(): Command {
+  const { command, runs } = defineCommand<DlqListOptions>(
+    'list',
+    'the dead letters of all triggers',
+  )
+  withLogFlags(command)
+    .option('--function <name>', 'only of this function')
+    .option('--type <type>', 'only events of this type')
+    .option('--limit <count>', 'at most so many', wholeNumber)
+    .option('--json', 'one JSON object a line', false)
+  return runs((options) => useLog({ ...options }, (access) => runDlqList(access, options)))
+}
+
+function showCommand(): Command {
+  const { command, runs } = defineCommand<{ json: boolean }>(
+    'show',
+    'one dead letter: the event, the error, its stack',
+  )
+  withLogFlags(command)
+    .argument('<ref>', 'topic/partition/offset, as fn dlq list prints it')
+    .option('--json', 'one JSON object', false)
+  return runs((options, [ref]) =>
+    useLog({ ...options }, (access) =>
+      runDlqShow(access, { ref: ref as string, json: options.json }),
+    ),
+  )
+}
+
+async function runDlqList(access: LogAccess, options: DlqListOptions): Promise<number> {
   let left = options.limit ?? Number.POSITIVE_INFINITY
   for await (const [at, record] of deadLetters(access)) {
     if (left <= 0) break
@@ -42,7 +79,7 @@ export async function runDlqList(access: LogAccess, options: DlqListOptions): Pr
 }
 
 /** `ref` as the list prints it: `topic/partition/offset`. */
-export async function runDlqShow(
+async function runDlqShow(
   access: LogAccess,
   options: { ref: string; json: boolean },
 ): Promise<number> {

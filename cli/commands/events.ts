@@ -5,10 +5,12 @@ import { encodeJson } from '../../runtime/codec/json-format.ts'
 import { decodeRecord } from '../../runtime/codec/record.ts'
 import type { LogRecord, PartitionRange } from '../../runtime/contract/broker.ts'
 import { isMillraceError, MillraceError } from '../../runtime/errors.ts'
+import type { Command } from 'commander'
+import { defineCommand, useLog, wholeNumber, withLogFlags } from '../command.ts'
 import type { LogAccess } from '../log-access.ts'
 import { EXIT, print, say } from '../output.ts'
 
-export interface EventsOptions {
+interface EventsOptions {
   broker?: string
   topic?: string
   from: string
@@ -21,7 +23,33 @@ export interface EventsOptions {
 
 const READ_WAIT_MS = 500
 
-export async function runEvents(access: LogAccess, options: EventsOptions): Promise<number> {
+export function eventsCommand(): Command {
+  const { command, runs } = defineCommand<Omit<EventsOptions, 'signal'>>(
+    'events',
+    "a broker's events, from anywhere, followed",
+  )
+  withLogFlags(command)
+    .option('--broker <namespace/name>', 'only this broker (default: all)')
+    .option('--topic <name>', 'a topic by its own name: dead letters, quarantine, plain topics')
+    .option(
+      '--from <place>',
+      'start, end, an offset, or a time such as 2026-01-31T12:00:00Z',
+      'start',
+    )
+    .option('--type <type>', 'only events of this type')
+    .option('--limit <count>', 'at most so many', wholeNumber)
+    .option('--follow', 'wait for more events until Ctrl-C', false)
+    .option('--json', 'one JSON object a line', false)
+  return runs(async (options) => {
+    const interrupt = new AbortController()
+    process.once('SIGINT', () => interrupt.abort())
+    return useLog({ ...options }, (access) =>
+      runEvents(access, { ...options, signal: interrupt.signal }),
+    )
+  })
+}
+
+async function runEvents(access: LogAccess, options: EventsOptions): Promise<number> {
   const topics = await topicsToRead(access.reader, options)
   const places = await startingPlaces(access.reader, topics, options)
   let left = options.limit ?? Number.POSITIVE_INFINITY

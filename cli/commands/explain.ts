@@ -2,15 +2,36 @@
 import { decodeJson } from '../../runtime/codec/json-format.ts'
 import type { Manifest } from '../../runtime/contract/manifest.ts'
 import { explain } from '../../runtime/filter/explain.ts'
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import { readManifest } from '../../builder/manifest-file.ts'
+import { configOf, defineCommand, readInput, withConfigFlags } from '../command.ts'
 import { EXIT, print } from '../output.ts'
 
-export interface ExplainOptions {
+interface ExplainOptions {
   event: Buffer
   manifest: Manifest
   json: boolean
 }
 
-export function runExplain({ event: body, manifest, json }: ExplainOptions): number {
+export function explainCommand(): Command {
+  const { command, runs } = defineCommand<{ event: string; json: boolean }>(
+    'explain',
+    'which triggers match an event, and which clause failed',
+  )
+  withConfigFlags(command, ['build'])
+    .requiredOption('--event <file>', 'a CloudEvent in the JSON format, or - for standard input')
+    .option('--json', 'one JSON object a line', false)
+  return runs(async (options) =>
+    runExplain({
+      event: await readInput(options.event),
+      manifest: await readManifest(resolve(configOf({ ...options }).build)),
+      json: options.json,
+    }),
+  )
+}
+
+function runExplain({ event: body, manifest, json }: ExplainOptions): number {
   const event = decodeJson(body)
   for (const trigger of manifest.functions.flatMap((one) => one.triggers)) {
     const name = `${trigger.namespace}/${trigger.name}`

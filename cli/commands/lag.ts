@@ -1,10 +1,13 @@
 /** `fn lag`: how far each trigger is behind its broker. */
 import { readManifest } from '../../builder/manifest-file.ts'
 import type { TriggerManifest } from '../../runtime/contract/manifest.ts'
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import { defineCommand, useLog, withConfigFlags, withLogFlags } from '../command.ts'
 import type { LogAccess } from '../log-access.ts'
 import { EXIT, print } from '../output.ts'
 
-export interface LagOptions {
+interface LagOptions {
   buildDir: string
   json: boolean
 }
@@ -22,7 +25,24 @@ interface LagLine {
   paused: boolean | null
 }
 
-export async function runLag(access: LogAccess, options: LagOptions): Promise<number> {
+export function lagCommand(): Command {
+  const { command, runs } = defineCommand<{ json: boolean }>(
+    'lag',
+    'how far each trigger is behind its broker',
+  )
+  withConfigFlags(withLogFlags(command), ['build']).option(
+    '--json',
+    'one JSON object a line',
+    false,
+  )
+  return runs((options) =>
+    useLog({ ...options }, (access, config) =>
+      runLag(access, { buildDir: resolve(config.build), json: options.json }),
+    ),
+  )
+}
+
+async function runLag(access: LogAccess, options: LagOptions): Promise<number> {
   const lines: LagLine[] = []
   const live = access.live === undefined ? [] : (await access.live()).cursors
   const { functions } = await readManifest(options.buildDir)

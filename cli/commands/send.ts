@@ -1,9 +1,12 @@
 /** `fn send`: an event to the ingress of a runtime. */
 import { request } from 'node:http'
-import { isMillraceError, MillraceError } from '../../runtime/errors.ts'
+import { MillraceError } from '../../runtime/errors.ts'
+import type { Command } from 'commander'
+import { readRuntimeFile } from '../../runtime/runtime-file.ts'
+import { configOf, defineCommand, readInput, withConfigFlags } from '../command.ts'
 import { EXIT, print } from '../output.ts'
 
-export interface SendOptions {
+interface SendOptions {
   /** One CloudEvent, or an array of them, in the JSON format. */
   body: Buffer
   broker: string
@@ -11,16 +14,40 @@ export interface SendOptions {
   ingress: string
 }
 
-export async function runSend({ body, broker, ingress }: SendOptions): Promise<number> {
-  const parsed = parse(body)
-  const batch = Array.isArray(parsed)
-  const ids = (batch ? parsed : [parsed]).map((event) => (event as { id?: unknown })?.id)
-  const answer = await post(`${ingress}/${broker}`, body, batch)
-  if (answer.status !== 202) {
-    throw new MillraceError('FN_EVENT_INVALID', refusal(answer, broker))
-  }
-  print(JSON.stringify({ accepted: ids.length, ...(batch ? { ids } : { id: ids[0] }) }))
+export function sendCommand(): Command {
+  const { command, runs } = defineCommand<{ file: string; broker: string; url?: string }>(
+    'send',
+    'an event, or an array of events, to the ingress',
+  )
+  withConfigFlags(command, ['host', 'port'])
+    .requiredOption('-f, --file <file>', 'a CloudEvent in the JSON format, or - for standard input')
+    .requiredOption('--broker <namespace/name>', 'the broker it is for')
+    .option(
+      '--url <address>',
+      'base address of the ingress (default: of the runtime in this folder)',
+    )
+  return runs(async (options) => {
+    const config = configOf({ ...options })
+    const running = await readRuntimeFile(process.cwd())
+    const ingress = options.url ?? running?.ingress ?? `http://${config.host}:${config.port}`
+    return runSend({ body: await readInput(options.file), broker: options.broker, ingress })
+  })
+}
+
+async function runSend({ body, broker, ingress }: SendOptions): Promise<number> {
+  const parsed = await postEvent(`${ingress}/${broker}`, body)
+  const ids = [parsed].flat().map((event) => (event as { id?: unknown } | null)?.id)
+  const named = Array.isArray(parsed) ? { ids } : { id: ids[0] }
+  print(JSON.stringify({ accepted: ids.length, ...named }))
   return EXIT.done
+}
+
+/** Posts one event, or an array of them, and gives it parsed. Throws unless it was accepted. */
+export async function postEvent(url: string, body: Buffer): Promise<unknown> {
+  const parsed = parse(body)
+  const answer = await post(url, body, Array.isArray(parsed))
+  if (answer.status !== 202) throw new MillraceError('FN_EVENT_INVALID', refusal(answer, url))
+  return parsed
 }
 
 function parse(body: Buffer): unknown {
@@ -35,13 +62,13 @@ function parse(body: Buffer): unknown {
   }
 }
 
-function refusal(answer: { status: number; text: string }, broker: string): string {
+function refusal(answer: { status: number; text: string }, url: string): string {
   try {
     const { error } = JSON.parse(answer.text) as { error: { message: string } }
-    return `the ingress refused the event for ${broker} with ${answer.status}: ${error.message}`
+    return `${url} refused the event with ${answer.status}: ${error.message}`
   } catch (error) {
-    if (isMillraceError(error)) throw error
-    return `the ingress refused the event for ${broker} with ${answer.status}: ${answer.text}`
+    if (!(error instanceof SyntaxError)) throw error
+    return `${url} refused the event with ${answer.status}: ${answer.text}`
   }
 }
 

@@ -1,0 +1,45 @@
+/** The `fn` command. One file a command in `commands/`; this one only lists them. */
+import { Command, CommanderError } from 'commander'
+import { VERSION } from '../runtime/version.ts'
+import { buildCommand } from './commands/build.ts'
+import { checkCommand } from './commands/check.ts'
+import { devCommand } from './commands/dev.ts'
+import { dlqCommand } from './commands/dlq.ts'
+import { eventsCommand } from './commands/events.ts'
+import { explainCommand } from './commands/explain.ts'
+import { lagCommand } from './commands/lag.ts'
+import { mainJobCommand } from './commands/main-job.ts'
+import { sendCommand } from './commands/send.ts'
+import { startCommand } from './commands/start.ts'
+import { EXIT, report } from './output.ts'
+
+const program = new Command('fn')
+  .description('Millrace: small TypeScript handlers over CloudEvents')
+  .version(VERSION)
+  .addCommand(devCommand())
+  .addCommand(buildCommand())
+  .addCommand(checkCommand())
+  .addCommand(startCommand())
+  .addCommand(sendCommand())
+  .addCommand(eventsCommand())
+  .addCommand(explainCommand())
+  .addCommand(lagCommand())
+  .addCommand(dlqCommand())
+  .addCommand(mainJobCommand(), { hidden: true })
+
+for (const command of withSubcommands(program)) command.exitOverride()
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (error instanceof CommanderError) {
+    // Commander has told it already; help and version are no failure.
+    process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage
+  } else {
+    process.exitCode = report(error)
+  }
+}
+
+function withSubcommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)]
+}
