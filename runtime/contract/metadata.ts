@@ -14,6 +14,10 @@ const AttributeMap = Type.Record(Type.String(), Type.String(), {
   description: 'Attribute name to text; several entries are ANDed',
 })
 
+const PresenceMap = Type.Record(Type.String(), Type.Boolean(), {
+  description: 'Attribute name to whether it must be there; several entries are ANDed',
+})
+
 const Scalar = Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Null()])
 const Comparable = Type.Union([Type.String(), Type.Number()])
 
@@ -35,13 +39,14 @@ export const DataCondition = Type.Object(
 export type DataCondition = Static<typeof DataCondition>
 
 /**
- * One filter: exactly one dialect. `data` maps a dotted path of the JSON data (`customer.tier`,
- * `items.0.sku`) to a condition.
+ * One filter: exactly one dialect. `exists` maps an attribute to whether it must be there, whatever its
+ * value. `data` maps a dotted path of the JSON data (`customer.tier`, `items.0.sku`) to a condition.
  */
 export type Filter =
   | { exact: Record<string, string> }
   | { prefix: Record<string, string> }
   | { suffix: Record<string, string> }
+  | { exists: Record<string, boolean> }
   | { all: Filter[] }
   | { any: Filter[] }
   | { not: Filter }
@@ -53,6 +58,7 @@ export const Filter = Type.Cyclic(
       Type.Object({ exact: AttributeMap }, { additionalProperties: false }),
       Type.Object({ prefix: AttributeMap }, { additionalProperties: false }),
       Type.Object({ suffix: AttributeMap }, { additionalProperties: false }),
+      Type.Object({ exists: PresenceMap }, { additionalProperties: false }),
       Type.Object({ all: Type.Array(Type.Ref('Filter')) }, { additionalProperties: false }),
       Type.Object({ any: Type.Array(Type.Ref('Filter')) }, { additionalProperties: false }),
       Type.Object({ not: Type.Ref('Filter') }, { additionalProperties: false }),

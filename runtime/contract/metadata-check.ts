@@ -1,0 +1,187 @@
+/**
+ * The one check of what a function file declares. It lists everything that is wrong at once, because
+ * an author who fixes one line at a time runs the build once for each.
+ */
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
+import { quarantineTopic } from '../broker/names.ts'
+import { type ErrorCode, isMillraceError, MillraceError } from '../errors.ts'
+import { parseDuration } from './duration.ts'
+import { attributesProblems, filterProblems } from './filter-check.ts'
+import type { FunctionManifest } from './manifest.ts'
+import { type FunctionManifestPart, triggerIdentity, withDefaults } from './metadata-defaults.ts'
+import { FunctionMetadata } from './metadata.ts'
+import { isRecord, joinPath, schemaProblems } from './schema-problems.ts'
+
+export interface MetadataOrigin {
+  /** Source file, relative to the project. */
+  file: string
+  functionName: string
+}
+
+/** Node fires a longer timer at once. */
+const MAX_DURATION_MS = 2 ** 31 - 1
+
+interface Problem {
+  code: ErrorCode
+  text: string
+}
+
+let compiled: ValidateFunction | undefined
+
+/**
+ * Checks `metadata` and applies every default. Throws one error that lists all problems, a line each
+ * with its path: `FN_FILTER_INVALID` or `FN_NAME_INVALID` if they are all of that kind, else
+ * `FN_METADATA_INVALID`.
+ */
+export function checkMetadata(raw: unknown, where: MetadataOrigin): FunctionManifestPart {
+  if (!isRecord(raw)) {
+    throw new MillraceError(
+      'FN_METADATA_INVALID',
+      `${where.file} exports no metadata object; add for example: export const metadata = { triggers: [{ broker: 'events/kafka-broker' }] }`,
+      { detail: { file: where.file } },
+    )
+  }
+  const errors = schemaErrors(raw)
+  const problems = [...shapeProblems(errors), ...meaningProblems(raw, where)]
+  if (problems.length > 0) throw invalid(where, problems)
+  // The schema has the last word, also where the clearer messages are ours.
+  if (errors.length > 0) throw invalid(where, asProblems(errors))
+  return withDefaults(raw as FunctionMetadata, where.functionName)
+}
+
+/**
+ * Refuses (`FN_NAME_CLASH`, all clashes in one message) functions of one name, triggers that would
+ * share one consumer group, and brokers that would share one topic: `a-b/c` and `a/b-c` do.
+ */
+export function checkNames(
+  functions: ReadonlyArray<Pick<FunctionManifest, 'name' | 'file' | 'triggers'>>,
+): void {
+  const clashes = new Set<string>()
+  const owners = new Map<string, string>()
+  const claim = (name: string, owner: string): void => {
+    const other = owners.get(name)
+    if (other === undefined) owners.set(name, owner)
+    else clashes.add(`${other} and ${owner} would share the ${name}; rename one of them`)
+  }
+  for (const { name, file } of functions) claim(`function name ${name}`, file)
+
+  const triggers = functions.flatMap((one) => one.triggers)
+  for (const trigger of triggers) {
+    claim(
+      `consumer group ${trigger.group}`,
+      `trigger ${trigger.namespace}/${trigger.name} of function ${trigger.function}`,
+    )
+  }
+  for (const [broker, topic] of new Map(triggers.map((one) => [one.broker, one.topic]))) {
+    claim(`topic ${topic}`, `broker ${broker}`)
+    claim(`topic ${quarantineTopic(topic)}`, `the quarantine of broker ${broker}`)
+  }
+  if (clashes.size > 0) throw new MillraceError('FN_NAME_CLASH', [...clashes].join('\n'))
+}
+
+function schemaErrors(raw: unknown): ErrorObject[] {
+  compiled ??= new Ajv({ allErrors: true, strict: true, verbose: true }).compile(FunctionMetadata)
+  return compiled(raw) ? [] : (compiled.errors ?? [])
+}
+
+function shapeProblems(errors: readonly ErrorObject[]): Problem[] {
+  // Of a filter, Ajv reports every dialect that it is not; `filterProblems` says it in one line, as
+  // `parseDuration` does for a duration.
+  return asProblems(
+    errors.filter(
+      ({ instancePath, keyword }) =>
+        !/^\/triggers\/\d+\/filters\//.test(instancePath) &&
+        !(keyword === 'pattern' && instancePath.startsWith('/delivery/')),
+    ),
+  )
+}
+
+function asProblems(errors: readonly ErrorObject[]): Problem[] {
+  return schemaProblems(errors, 'metadata').map((text) => ({ code: 'FN_METADATA_INVALID', text }))
+}
+
+/** What the schema cannot say. Takes anything: what has the wrong shape is reported beside it. */
+function meaningProblems(raw: Record<string, unknown>, where: MetadataOrigin): Problem[] {
+  const triggers: unknown[] = Array.isArray(raw['triggers']) ? raw['triggers'] : []
+  return [
+    ...triggers.flatMap((trigger, index) => {
+      if (!isRecord(trigger)) return []
+      const path = `triggers[${index}]`
+      const missingName = triggers.length > 1 && trigger['name'] === undefined
+      return [
+        ...nameProblems(trigger, path, where),
+        ...(missingName ? [nameMissing(path)] : []),
+        ...triggerFilterProblems(trigger, path),
+      ]
+    }),
+    ...(isRecord(raw['delivery']) ? deliveryProblems(raw['delivery']) : []),
+  ]
+}
+
+function nameProblems(
+  trigger: Record<string, unknown>,
+  path: string,
+  { functionName }: MetadataOrigin,
+): Problem[] {
+  const { broker, name = functionName } = trigger
+  if (typeof broker !== 'string' || typeof name !== 'string') return []
+  return problemsOf(path, () => triggerIdentity({ broker, name }, functionName))
+}
+
+function nameMissing(path: string): Problem {
+  return {
+    code: 'FN_METADATA_INVALID',
+    text: `${path}.name is missing; each of several triggers needs one, because it names the consumer group`,
+  }
+}
+
+function triggerFilterProblems(
+  { filter, filters }: Record<string, unknown>,
+  path: string,
+): Problem[] {
+  const lines =
+    Array.isArray(filters) && filters.length > 0
+      ? filterProblems(filters, `${path}.filters`)
+      : isRecord(filter) && isRecord(filter['attributes'])
+        ? attributesProblems(filter['attributes'], `${path}.filter.attributes`)
+        : []
+  return lines.map((text) => ({ code: 'FN_FILTER_INVALID', text }))
+}
+
+function deliveryProblems(delivery: Record<string, unknown>): Problem[] {
+  const leastMs = { backoffDelay: 0, timeout: 1 }
+  return Object.entries(leastMs).flatMap(([key, least]) => {
+    const text = delivery[key]
+    if (typeof text !== 'string') return []
+    return problemsOf(joinPath('delivery', key), () => {
+      const ms = parseDuration(text)
+      if (ms >= least && ms <= MAX_DURATION_MS) return
+      const bound = ms < least ? 'too short: at least PT0.001S' : 'too long: at most 24 days, P24D'
+      throw new MillraceError('FN_METADATA_INVALID', `${JSON.stringify(text)} is ${bound}`)
+    })
+  })
+}
+
+/** What `check` throws, as problems of one path. */
+function problemsOf(path: string, check: () => unknown): Problem[] {
+  try {
+    check()
+    return []
+  } catch (error) {
+    if (!isMillraceError(error)) throw error
+    const code = error.code === 'FN_NAME_INVALID' ? error.code : 'FN_METADATA_INVALID'
+    return [{ code, text: `${path}: ${error.message}` }]
+  }
+}
+
+function invalid(where: MetadataOrigin, problems: readonly Problem[]): MillraceError {
+  const codes = new Set(problems.map((problem) => problem.code))
+  const [first = 'FN_METADATA_INVALID'] = codes
+  const lines = [...new Set(problems.map((problem) => problem.text))]
+  const count = lines.length === 1 ? 'a problem' : `${lines.length} problems`
+  return new MillraceError(
+    codes.size === 1 ? first : 'FN_METADATA_INVALID',
+    `The metadata of ${where.file} has ${count}:\n${lines.map((line) => `  ${line}`).join('\n')}`,
+    { detail: { file: where.file, problems: lines } },
+  )
+}

@@ -1,0 +1,81 @@
+/** From checked metadata to the manifest: every default applied, every name computed. */
+import { brokerTopic, parseObjectName, triggerGroup } from '../broker/names.ts'
+import { parseDuration } from './duration.ts'
+import { filtersOf } from './filter-check.ts'
+import {
+  DEFAULT_DELIVERY,
+  type DeliveryPolicy,
+  type FunctionManifest,
+  type TriggerManifest,
+} from './manifest.ts'
+import type { Delivery, FunctionMetadata, TriggerMetadata } from './metadata.ts'
+
+/** The part of a function's manifest that its metadata decides. */
+export type FunctionManifestPart = Pick<
+  FunctionManifest,
+  'namespace' | 'limits' | 'triggers' | 'description'
+> & {
+  /** What is not wrong, but most likely not meant. */
+  warnings: string[]
+}
+
+/** Takes metadata that `checkMetadata` found right; a function's namespace is its first trigger's. */
+export function withDefaults(
+  metadata: FunctionMetadata,
+  functionName: string,
+): FunctionManifestPart {
+  const delivery = deliveryPolicy(metadata.delivery)
+  const warnings: string[] = []
+  const triggers = metadata.triggers.map((trigger, index): TriggerManifest => {
+    const { filters, warning } = filtersOf(trigger, `triggers[${index}]`)
+    if (warning !== undefined) warnings.push(warning)
+    return {
+      ...triggerIdentity(trigger, functionName),
+      filters,
+      ordering: metadata.ordering ?? 'key',
+      concurrency: metadata.concurrency ?? 64,
+      startFrom: trigger.startFrom ?? 'latest',
+      delivery: { ...delivery },
+      function: functionName,
+    }
+  })
+  return {
+    namespace: triggers[0]?.namespace ?? '',
+    limits: {
+      memoryMiB: metadata.limits?.memoryMiB ?? 64,
+      cpuMs: metadata.limits?.cpuMs ?? 100,
+    },
+    triggers,
+    ...(metadata.description === undefined ? {} : { description: metadata.description }),
+    warnings,
+  }
+}
+
+/**
+ * A trigger's names: its own defaults to the function's, its namespace is the broker's. Throws
+ * `FN_NAME_INVALID`.
+ */
+export function triggerIdentity(
+  { broker, name }: Pick<TriggerMetadata, 'broker' | 'name'>,
+  functionName: string,
+): Pick<TriggerManifest, 'namespace' | 'name' | 'broker' | 'topic' | 'group'> {
+  const brokerName = parseObjectName(broker, 'broker')
+  const trigger = parseObjectName(`${brokerName.namespace}/${name ?? functionName}`, 'trigger')
+  return {
+    ...trigger,
+    broker,
+    topic: brokerTopic(brokerName),
+    group: triggerGroup(trigger),
+  }
+}
+
+function deliveryPolicy(delivery: Delivery = {}): DeliveryPolicy {
+  const { retry, backoffPolicy, backoffDelay, timeout } = delivery
+  return {
+    retry: retry ?? DEFAULT_DELIVERY.retry,
+    backoffPolicy: backoffPolicy ?? DEFAULT_DELIVERY.backoffPolicy,
+    backoffDelayMs:
+      backoffDelay === undefined ? DEFAULT_DELIVERY.backoffDelayMs : parseDuration(backoffDelay),
+    timeoutMs: timeout === undefined ? DEFAULT_DELIVERY.timeoutMs : parseDuration(timeout),
+  }
+}
