@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import { Agent, request as httpRequest } from 'node:http'
+import { connect } from 'node:net'
+import { test } from 'node:test'
+import { HeldLog, OpenLog, until } from '../../support/held-log.ts'
+import {
+  EVENT_HEADERS,
+  PATH,
+  refusalOf,
+  send,
+  startIngress,
+} from '../../support/ingress-fixture.ts'
+
+test('a drain finishes what was accepted and refuses the rest with 503 and Connection: close', async (t) => {
+  const log = new HeldLog()
+  const { port, ingress, bufferedBytes } = await startIngress(t, log)
+  const inFlight = send(port)
+  await until(() => log.appends.length === 1, 'the append begins')
+  const held = bufferedBytes()
+  const waiting = send(port)
+  await until(() => bufferedBytes() > held, 'a second request waits')
+
+  let drained = false
+  const drain = ingress.drain().then(() => {
+    drained = true
+  })
+  const refused = await send(port)
+  assert.equal(refused.status, 503)
+  assert.equal(refused.headers['connection'], 'close')
+  assert.equal(refused.headers['retry-after'], '1')
+  assert.equal(refusalOf(refused).code, 'FN_INGRESS_DRAINING')
+  assert.equal(drained, false)
+
+  log.end()
+  await until(() => log.appends.length === 2, 'the waiting request is appended')
+  assert.equal(drained, false)
+  log.end()
+  assert.equal((await inFlight).status, 202)
+  assert.equal((await waiting).status, 202)
+  await drain
+})
+
+test('a request whose body was still arriving when the drain began is finished', async (t) => {
+  const log = new OpenLog()
+  const { port, ingress, bufferedBytes } = await startIngress(t, log)
+  const socket = connect(port, '127.0.0.1')
+  t.after(() => socket.destroy())
+  const head = Object.entries({ ...EVENT_HEADERS, 'content-length': '2', host: 'x' })
+  socket.write(
+    `POST ${PATH} HTTP/1.1\r\n${head.map((pair) => pair.join(': ')).join('\r\n')}\r\n\r\n1`,
+  )
+  await until(() => bufferedBytes() === 1, 'the first byte is here')
+  const drain = ingress.drain()
+  const answer = new Promise<string>((resolve) => {
+    socket.once('data', (data) => resolve(data.toString()))
+  })
+  socket.write('2')
+  await drain
+  assert.match(await answer, /^HTTP\/1\.1 202 /)
+  assert.equal(log.records.length, 1)
+})
+
+test('a sender that breaks off does not hold up a drain', async (t) => {
+  const { port, ingress, bufferedBytes } = await startIngress(t, new OpenLog())
+  const socket = connect(port, '127.0.0.1')
+  socket.write(`POST ${PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n1`)
+  await until(() => bufferedBytes() === 1, 'the first byte is here')
+  const drain = ingress.drain()
+  socket.resetAndDestroy()
+  await drain
+})
+
+test('close is idempotent, ends idle connections, and nothing listens afterwards', async (t) => {
+  const { port, ingress } = await startIngress(t, new OpenLog())
+  const agent = new Agent({ keepAlive: true })
+  t.after(() => agent.destroy())
+  await new Promise<void>((resolve, reject) => {
+    const request = httpRequest({
+      host: '127.0.0.1',
+      port,
+      path: PATH,
+      method: 'POST',
+      agent,
+      headers: EVENT_HEADERS,
+    })
+    request.on('error', reject)
+    request.on('response', (response) => {
+      response.resume()
+      response.on('end', resolve)
+    })
+    request.end()
+  })
+  await Promise.all([ingress.close(), ingress.close()])
+  await ingress.close()
+  await assert.rejects(send(port), { code: 'ECONNREFUSED' })
+})
+
+test('close does not wait for a sender that never ends its request', async (t) => {
+  const { port, ingress } = await startIngress(t, new OpenLog())
+  const socket = connect(port, '127.0.0.1')
+  const closed = new Promise<void>((resolve) => {
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => resolve())
+  })
+  await new Promise<void>((resolve) => {
+    socket.write(`POST ${PATH} HTTP/1.1\r\nhost: x\r\n`, () => resolve())
+  })
+  await ingress.close()
+  await closed
+})
