@@ -123,14 +123,16 @@ export class Coordinator {
   }
 
   close(): void {
-    for (const { members, joining } of this.#groups.values()) {
-      for (const member of members) member.end()
-      for (const { member, joined } of joining) {
+    for (const group of this.#groups.values()) {
+      for (const member of group.members) member.end()
+      for (const { member, joined } of group.joining) {
         member.end()
         joined()
       }
+      // A round that still waits for a listener finds nobody left.
+      group.members = []
+      group.joining = []
     }
-    this.#groups.clear()
   }
 
   #groupOf(name: string): Group {

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { MillraceError } from '../../errors.ts'
+import { MillraceError, isMillraceError } from '../../errors.ts'
 import { keyOfBlob } from './record-frame.ts'
 
 const SQLITE_BUSY = 5
@@ -44,23 +44,29 @@ export interface OpenDatabase {
   close(): void
 }
 
-/** Throws `FN_BROKER_LOG_IN_USE` when another broker holds the directory. */
+/** Throws `FN_BROKER_LOG_IN_USE` when another broker holds the directory, else `FN_BROKER_UNAVAILABLE`. */
 export function openDatabase(dir: string): OpenDatabase {
-  mkdirSync(dir, { recursive: true })
-  const db = new DatabaseSync(join(dir, 'log.db'), { timeout: 0 })
+  let db: DatabaseSync | undefined
   try {
-    const generation = prepare(db, dir)
-    const pidFile = join(dir, 'log.pid')
-    writeFileSync(pidFile, `${process.pid}\n`)
-    const close = (): void => {
-      rmSync(pidFile, { force: true })
-      db.close()
-    }
-    return { db, generation, close }
+    mkdirSync(dir, { recursive: true })
+    db = new DatabaseSync(join(dir, 'log.db'), { timeout: 0 })
+    return opened(db, dir)
   } catch (error) {
-    db.close()
-    throw isBusy(error) ? inUse(dir, error) : error
+    db?.close()
+    if (isMillraceError(error)) throw error
+    throw isBusy(error) ? inUse(dir, error) : notOpened(dir, error)
   }
+}
+
+function opened(db: DatabaseSync, dir: string): OpenDatabase {
+  const generation = prepare(db, dir)
+  const pidFile = join(dir, 'log.pid')
+  writeFileSync(pidFile, `${process.pid}\n`)
+  const close = (): void => {
+    rmSync(pidFile, { force: true })
+    db.close()
+  }
+  return { db, generation, close }
 }
 
 function prepare(db: DatabaseSync, dir: string): number {
@@ -123,6 +129,15 @@ function inUse(dir: string, cause: unknown): MillraceError {
     'FN_BROKER_LOG_IN_USE',
     `The embedded log in ${dir} is in use by ${who}. Stop it first, or give another data directory (--data DIR)`,
     { cause, detail: pid === undefined ? { dir } : { dir, pid } },
+  )
+}
+
+function notOpened(dir: string, cause: unknown): MillraceError {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new MillraceError(
+    'FN_BROKER_UNAVAILABLE',
+    `The embedded log in ${dir} cannot be opened: ${reason}. Check that the directory can be written and that its disk has room`,
+    { cause },
   )
 }
 

@@ -165,5 +165,13 @@ function fail({ appends, commits }: Transaction, cause: Error): void {
       results.map((result) => (result.ok ? { ok: false, topic: result.topic, error } : result)),
     )
   }
-  for (const { reject } of commits) reject(cause)
+  for (const { reject } of commits) {
+    reject(
+      new MillraceError(
+        'FN_BROKER_UNAVAILABLE',
+        `The embedded log did not write a commit: ${cause.message}. Commit again once that is mended`,
+        { cause },
+      ),
+    )
+  }
 }
