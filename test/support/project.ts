@@ -1,0 +1,138 @@
+/**
+ * A project in a temporary folder with a runtime as its users start it: the real `fn`, in a process of
+ * its own, on free ports.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { readRuntimeFile, type RuntimeFile } from '../../runtime/runtime-file.ts'
+import { eventually } from './eventually.ts'
+
+const REPOSITORY = join(import.meta.dirname, '..', '..')
+const FN = join(REPOSITORY, 'cli', 'main.ts')
+
+export interface FnResult {
+  code: number
+  stdout: string
+  stderr: string
+}
+
+export interface RunningRuntime extends RuntimeFile {
+  /** What it wrote to stderr so far. */
+  output(): string
+  /** Ends it with the signal and resolves with the exit code, or null for a kill. */
+  end(signal: NodeJS.Signals): Promise<number | null>
+}
+
+export interface Project {
+  dir: string
+  /** Runs `fn ARGS` to its end in the project's folder. */
+  fn(args: readonly string[], input?: string): Promise<FnResult>
+  /** As `fn ARGS --json`; fails unless it ends with 0. */
+  json<T>(args: readonly string[]): Promise<T[]>
+  /** Starts the runtime and waits until it is ready. */
+  start(args?: readonly string[]): Promise<RunningRuntime>
+  write(file: string, text: string): Promise<void>
+}
+
+/** `functions`: file name → source; or `'guide'` for this repository's own. */
+export async function project(
+  t: TestContext,
+  functions: Record<string, string> | 'guide',
+): Promise<Project> {
+  const dir = await mkdtemp(join(tmpdir(), 'millrace-project-'))
+  const running = new Set<ChildProcess>()
+  t.after(async () => {
+    for (const child of running) child.kill('SIGKILL')
+    await rm(dir, { recursive: true, force: true })
+  })
+  if (functions === 'guide') {
+    await cp(join(REPOSITORY, 'functions'), join(dir, 'functions'), { recursive: true })
+  } else {
+    await mkdir(join(dir, 'functions'))
+    for (const [name, source] of Object.entries(functions)) {
+      await writeFile(join(dir, 'functions', name), source)
+    }
+  }
+  await symlink(join(REPOSITORY, 'node_modules'), join(dir, 'node_modules'))
+
+  const fn = (args: readonly string[], input?: string): Promise<FnResult> => run(dir, args, input)
+  return {
+    dir,
+    fn,
+    json: async <T>(args: readonly string[]): Promise<T[]> => {
+      const { code, stdout, stderr } = await fn([...args, '--json'])
+      if (code !== 0) throw new Error(`fn ${args.join(' ')} ended with ${code}: ${stderr}`)
+      return stdout
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as T)
+    },
+    start: (args = []) => start(dir, args, running),
+    write: async (file, text) => {
+      await writeFile(join(dir, file), text)
+    },
+  }
+}
+
+function run(dir: string, args: readonly string[], input?: string): Promise<FnResult> {
+  const { promise, resolve, reject } = Promise.withResolvers<FnResult>()
+  const child = spawn(process.execPath, [FN, ...args], { cwd: dir })
+  const stdout: Buffer[] = []
+  const stderr: Buffer[] = []
+  child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))
+  child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk))
+  child.once('error', reject)
+  child.once('close', (code) =>
+    resolve({
+      code: code ?? -1,
+      stdout: Buffer.concat(stdout).toString(),
+      stderr: Buffer.concat(stderr).toString(),
+    }),
+  )
+  child.stdin.end(input ?? '')
+  return promise
+}
+
+async function start(
+  dir: string,
+  args: readonly string[],
+  running: Set<ChildProcess>,
+): Promise<RunningRuntime> {
+  const child = spawn(
+    process.execPath,
+    [FN, 'start', '--port', '0', '--metrics-port', '0', ...args],
+    { cwd: dir, stdio: ['ignore', 'ignore', 'pipe'] },
+  )
+  running.add(child)
+  let output = ''
+  child.stderr.on('data', (chunk: Buffer) => {
+    output += chunk.toString()
+  })
+  const ended = new Promise<number | null>((resolve) => {
+    child.once('close', (code) => {
+      running.delete(child)
+      resolve(code)
+    })
+  })
+  const file = await eventually(async () => {
+    if (!running.has(child)) throw new Error(`the runtime ended at its start:\n${output}`)
+    const found = await readRuntimeFile(dir)
+    return found?.pid === child.pid ? found : undefined
+  }, 'the runtime is ready')
+  return {
+    ...file,
+    output: () => output,
+    end: (signal) => {
+      child.kill(signal)
+      return ended
+    },
+  }
+}
+
+/** The whole text of a file of this repository. */
+export function repositoryFile(path: string): Promise<string> {
+  return readFile(join(REPOSITORY, path), 'utf8')
+}
