@@ -33,6 +33,8 @@ interface ReadBody extends TopicPartition {
   waitMs?: number
 }
 
+/** `sun_path` of a Unix socket address on Linux, less its closing zero. */
+const MAX_SOCKET_PATH_BYTES = 107
 /** Longest wait of one read; a client asks again. */
 const MAX_WAIT_MS = 5_000
 
@@ -72,6 +74,13 @@ export async function serveAdmin(options: AdminOptions): Promise<AdminServer> {
   })
   server.post(ADMIN_PATHS.triggers, () => ({ cursors: options.cursors() }))
 
+  if (Buffer.byteLength(socket) > MAX_SOCKET_PATH_BYTES) {
+    throw new MillraceError(
+      'FN_CONFIG_INVALID',
+      `the path of the admin socket has more than ${MAX_SOCKET_PATH_BYTES} bytes, which no Unix socket can have: ${socket}; ` +
+        'give a shorter one with --admin-socket, for example under /tmp',
+    )
+  }
   await mkdir(dirname(socket), { recursive: true })
   if (await answers(socket)) {
     throw new MillraceError(
