@@ -20,6 +20,11 @@ export interface KafkaOptions extends JvmOptions {
    * cluster.
    */
   brokers?: 1 | 3
+  /**
+   * For tests that kill it or read all of it. Default false: the one that `npm test` started for all
+   * files, where there is one.
+   */
+  own?: boolean
   /** Broker properties over the defaults of the tests. */
   properties?: Record<string, string>
   /**
@@ -59,7 +64,8 @@ export interface KafkaCluster {
 
 export async function startKafka(options: KafkaOptions = {}): Promise<KafkaCluster> {
   const external = process.env['KAFKA_BROKERS']
-  const asksMore = options.brokers === 3 || options.properties || options.advertise
+  const ownOne = options.own === true && process.env['MILLRACE_TEST_KAFKA'] === 'shared'
+  const asksMore = ownOne || options.brokers === 3 || options.properties || options.advertise
   if (external && !asksMore) return externalKafka(external)
   const install = await preparedKafka()
   const root = await mkdtemp(path.join(os.tmpdir(), 'millrace-kafka-'))

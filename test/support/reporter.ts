@@ -81,14 +81,14 @@ export class Reporter {
         return this.#fail(event.data)
       case 'test:stdout':
       case 'test:stderr': {
-        const report = this.#file(event.data.file)
+        const report = this.#file(fileOf(event.data))
         if (report.output.length < MAX_OUTPUT_CHARACTERS) report.output += event.data.message
         return
       }
       case 'test:summary': {
         // The summary of a file; that of the whole run names none.
-        const { file, duration_ms: durationMs } = event.data
-        if (file !== undefined) this.#fileDone(file, durationMs)
+        const file = fileOf(event.data)
+        if (file !== undefined) this.#fileDone(file, event.data.duration_ms)
       }
     }
   }
@@ -127,14 +127,14 @@ export class Reporter {
     }
     const title = titleOf(data)
     if (data.details.type === 'suite') return
-    const { counts } = this.#file(data.file)
+    const { counts } = this.#file(fileOf(data))
     const reason = skipReason(data)
     if (reason === undefined) {
       counts.passed++
       return
     }
     counts.skipped++
-    this.#skips.push({ file: this.#path(data.file), title, reason })
+    this.#skips.push({ file: this.#path(fileOf(data)), title, reason })
   }
 
   #fail(data: EventData.TestFail): void {
@@ -147,10 +147,10 @@ export class Reporter {
     const title = titleOf(data)
     if (isFailureOfItsTests(data)) {
       // A suite is no test of its own; a test with subtests is one, told by them.
-      if (data.details.type !== 'suite') this.#file(data.file).counts.failed++
+      if (data.details.type !== 'suite') this.#file(fileOf(data)).counts.failed++
       return
     }
-    this.#failed(data.file, title, errorText(data.details.error))
+    this.#failed(fileOf(data), title, errorText(data.details.error))
   }
 
   #failed(file: string | undefined, title: string, text: string): void {
@@ -199,6 +199,12 @@ export class Reporter {
 /** The line that `npm test` ends in. */
 export function summaryLine({ passed, failed, skipped }: Counts): string {
   return `${passed} passed, ${failed} failed, ${skipped} skipped`
+}
+
+/** The file that was run; `file` is where the test stands, which may be a suite that several files use. */
+function fileOf(data: { file?: string | undefined }): string | undefined {
+  const entry: unknown = Reflect.get(data, 'entryFile')
+  return typeof entry === 'string' ? entry : data.file
 }
 
 /** node:test reports a file as a test of its own where its process failed or had no test. */

@@ -28,7 +28,10 @@ const interrupted = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => interrupted.abort())
 }
+// Kafka's processes do not keep this one alive while it waits for them.
+const alive = setInterval(() => {}, 60_000)
 process.exitCode = await main(process.argv.slice(2))
+clearInterval(alive)
 
 async function main(args: readonly string[]): Promise<number> {
   const { selections, namePatterns } = selectTests(ROOT, PHASES, args)
@@ -40,7 +43,7 @@ async function main(args: readonly string[]): Promise<number> {
       await runPhase(selection, namePatterns, reporter)
     }
   } finally {
-    await stopped(kafka)
+    await kafka?.stop()
   }
   reporter.end()
   return conclude(reporter, args)
@@ -62,17 +65,10 @@ async function sharedKafka(selections: readonly Selection[]): Promise<KafkaClust
   const startedMs = performance.now()
   const kafka = await startKafka()
   process.env['KAFKA_BROKERS'] = kafka.bootstrap
-  // Tells a test that this Kafka ends with the run: what it leaves there is nobody's.
+  // Tells apart what this run started from what the user named: `startKafka({ own: true })`.
   process.env['MILLRACE_TEST_KAFKA'] = 'shared'
   write(`Kafka: started in ${((performance.now() - startedMs) / 1_000).toFixed(1)} s\n`)
   return kafka
-}
-
-/** Kafka's processes do not keep this one alive, and at the end nothing else does. */
-async function stopped(kafka: KafkaCluster | undefined): Promise<void> {
-  const alive = setInterval(() => {}, 1_000)
-  await kafka?.stop()
-  clearInterval(alive)
 }
 
 async function runPhase(

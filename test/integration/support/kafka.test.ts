@@ -7,7 +7,7 @@ import { eventually } from '../../support/eventually.ts'
 import { kafkaForTests } from '../../support/kafka.ts'
 import { isAlive } from '../../support/kafka-install.ts'
 
-const kafka = kafkaForTests()
+const kafka = kafkaForTests({ own: true })
 
 test('Kafka keeps its records over a kill and a restart', kafka.needed, async (t) => {
   const { cluster } = kafka
@@ -38,7 +38,7 @@ test('Kafka ends with the process that started it, however that ends', kafka.nee
       '--input-type=module',
       '-e',
       `const { startKafka } = await import(${JSON.stringify(support.href)})
-       const cluster = await startKafka()
+       const cluster = await startKafka({ own: true })
        console.log(cluster.pid())
        setInterval(() => {}, 1000)`,
     ],
