@@ -55,7 +55,8 @@ let handled = 0
 await consumer.run({
   autoCommit: false,
   partitionsConsumedConcurrently: 4,
-  eachBatch: async ({ batch, heartbeat }) => {
+  eachBatch: async (payload) => {
+    const { batch } = payload
     watch.start()
     for (let at = 0; at < batch.messages.length; at += CHUNK) {
       const chunk = batch.messages.slice(at, at + CHUNK)
@@ -65,7 +66,7 @@ await consumer.run({
       if (wanted.length > 0) await producer.send({ topic, acks: -1, messages: wanted.map(handle) })
       const offset = String(Number(chunk.at(-1)?.offset) + 1)
       await consumer.commitOffsets([{ topic, partition: batch.partition, offset }])
-      await heartbeat()
+      await payload.heartbeat()
       handled += wanted.length
     }
     if (handled === expected) watch.stop(handled)

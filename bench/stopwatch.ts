@@ -15,9 +15,9 @@ const SAMPLE_MS = 100
 
 export function stopwatch(): {
   /** The first call counts. */
-  start(): void
+  start: () => void
   /** Prints the figures as one JSON line. */
-  stop(events: number): void
+  stop: (events: number) => void
   done: Promise<void>
 } {
   const { promise, resolve } = Promise.withResolvers<void>()

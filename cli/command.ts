@@ -22,7 +22,7 @@ export function defineCommand<Options>(
   summary: string,
 ): {
   command: Command
-  runs(run: Run<Options>): Command
+  runs: (run: Run<Options>) => Command
 } {
   const command = new Command(name).description(summary).showHelpAfterError()
   return {
@@ -42,7 +42,10 @@ export function withConfigFlags(
   for (const key of keys) {
     const { description, default: value, fallback, enum: choices } = keySchema(key)
     const shown = fallback ?? (Array.isArray(value) ? 'none' : value)
-    const option = new Option(`${flagOf(key)} <value>`, `${description} (default: ${shown})`)
+    const option = new Option(
+      `${flagOf(key)} <value>`,
+      `${description} (default: ${String(shown)})`,
+    )
     // The check is the schema's; the choices stand in the help only.
     if (choices !== undefined) option.description += `; one of ${choices.join(', ')}`
     command.addOption(option)

@@ -5,6 +5,7 @@
 import { resolve } from 'node:path'
 import { readBuild } from '../builder/manifest-file.ts'
 import { serveAdmin } from './admin/server.ts'
+import type { CursorState } from './consumer/consumer.ts'
 import { createEmbeddedBroker } from './broker/embedded/broker.ts'
 import { createKafkaBroker } from './broker/kafka/broker.ts'
 import { membershipGroup } from './broker/names.ts'
@@ -18,7 +19,7 @@ import { createIsolatePool } from './isolate/pool.ts'
 import { openPipeline, type LoadedFunction, type Pipeline } from './pipeline.ts'
 import { removeRuntimeFile, writeRuntimeFile } from './runtime-file.ts'
 import { createHealthServer, type Readiness } from './telemetry/health-server.ts'
-import { createMetrics } from './telemetry/metrics.ts'
+import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import { VERSION } from './version.ts'
 
 export interface StartOptions {
@@ -43,101 +44,121 @@ export interface Runtime {
 /** How long a log may take to answer at the start before the process gives up. */
 const LOG_DEADLINE_MS = 30_000
 
-export async function startRuntime({ config, projectDir, log }: StartOptions): Promise<Runtime> {
-  const functions = await loadFunctions(resolve(projectDir, config.build))
-  const closers: Array<() => Promise<void>> = []
-  const undo = async (): Promise<void> => {
-    for (const close of closers.splice(0).toReversed()) await close()
-  }
-  let pipeline: Pipeline | undefined
-  let broker: Broker | undefined
-  let walls: string[] = []
-  let stopping = false
-
-  const readiness = (): Readiness => {
-    const reasons = pipeline === undefined ? ['starting'] : pipeline.consumer.troubles()
-    if (stopping) reasons.push('stopping')
-    const trouble = broker?.trouble()
-    if (trouble !== undefined) reasons.push(trouble)
-    const ready = reasons.length === 0
-    // A function that does not load must not take the ingress of all the others down.
-    for (const [name, reason] of pipeline?.disabled ?? []) {
-      reasons.push(`function ${name} is disabled: ${reason}`)
-    }
-    return { ready, reasons, walls }
-  }
-
+export async function startRuntime(options: StartOptions): Promise<Runtime> {
+  const startup = new Startup(options)
   try {
-    const metrics = createMetrics({ log })
-    const health = createHealthServer({ metrics, readiness, log })
-    closers.push(() => health.close())
-    const metricsAt = await health.listen({ host: config.host, port: config.metricsPort })
+    return await startup.run()
+  } catch (error) {
+    await startup.undo()
+    throw error
+  }
+}
 
-    const opened = await openLog(config, projectDir, log)
-    broker = opened
-    closers.push(() => opened.close())
+/** What is open so far, and how to close it again. */
+class Startup {
+  readonly #options: StartOptions
+  /** Closed in reverse order. */
+  readonly #open: Array<() => Promise<void>> = []
+  readonly #metrics: Metrics
+  #broker: Broker | undefined
+  #pipeline: Pipeline | undefined
+  #walls: string[] = []
+  #stopping = false
 
+  constructor(options: StartOptions) {
+    this.#options = options
+    this.#metrics = createMetrics({ log: options.log })
+  }
+
+  async run(): Promise<Runtime> {
+    const { config, projectDir, log } = this.#options
+    const functions = await loadFunctions(resolve(projectDir, config.build))
+    const metricsAt = await this.#serveHealth()
+    const broker = await openLog(config, projectDir, log)
+    this.#broker = broker
+    this.#open.push(() => broker.close())
+    const pipeline = await this.#openPipeline(broker, functions)
+    const ingressAt = await pipeline.ingress.listen({ host: config.host, port: config.port })
+    const admin = await this.#serveAdmin(broker, pipeline)
+    await whenReady(() => this.#readiness())
+
+    const addresses = { ingress: urlOf(ingressAt), metrics: urlOf(metricsAt), admin }
+    await writeRuntimeFile(projectDir, {
+      pid: process.pid,
+      version: VERSION,
+      driver: broker.driver,
+      ...addresses,
+    })
+    this.#open.push(() => removeRuntimeFile(projectDir))
+    return {
+      ...addresses,
+      driver: broker.driver,
+      broker,
+      pipeline,
+      readiness: () => this.#readiness(),
+      stop: () => this.undo(),
+    }
+  }
+
+  async undo(): Promise<void> {
+    this.#stopping = true
+    for (let close = this.#open.pop(); close !== undefined; close = this.#open.pop()) await close()
+  }
+
+  async #serveHealth(): Promise<Address> {
+    const { config, log } = this.#options
+    const readiness = (): Readiness => this.#readiness()
+    const health = createHealthServer({ metrics: this.#metrics, readiness, log })
+    this.#open.push(() => health.close())
+    return health.listen({ host: config.host, port: config.metricsPort })
+  }
+
+  async #openPipeline(broker: Broker, functions: LoadedFunction[]): Promise<Pipeline> {
+    const { config, log } = this.#options
     const pool = await createIsolatePool({
       isolation: config.isolation,
       log,
       maxReplyBytes: config.maxEventBytes,
     })
-    closers.push(() => pool.close())
-    walls = pool.walls()
-
-    const open = await openPipeline({
-      broker: opened,
+    this.#open.push(() => pool.close())
+    this.#walls = pool.walls()
+    const pipeline = await openPipeline({
+      broker,
       pool,
       functions,
       group: membershipGroup({ namespace: config.namespace, name: config.app }),
       limits: config,
-      metrics,
+      metrics: this.#metrics,
       log,
     })
-    pipeline = open
-    closers.push(() => open.stop(config.shutdownDeadlineMs))
-    metrics.atScrape({
-      consumerLag: () => lagSamples(open),
-      assignedPartitions: () => open.consumer.partitionCount,
+    this.#pipeline = pipeline
+    this.#open.push(() => pipeline.stop(config.shutdownDeadlineMs))
+    this.#metrics.atScrape({
+      consumerLag: () => lagSamples(pipeline),
+      assignedPartitions: () => pipeline.consumer.partitionCount,
     })
+    return pipeline
+  }
 
-    const ingressAt = await open.ingress.listen({ host: config.host, port: config.port })
-    const admin = resolve(projectDir, config.adminSocket)
-    const adminServer = await serveAdmin({
-      socket: admin,
-      broker: opened,
-      cursors: () => open.consumer.states(),
-    })
-    closers.push(() => adminServer.close())
+  async #serveAdmin(broker: Broker, pipeline: Pipeline): Promise<string> {
+    const socket = resolve(this.#options.projectDir, this.#options.config.adminSocket)
+    const cursors = (): CursorState[] => pipeline.consumer.states()
+    const server = await serveAdmin({ socket, broker, cursors })
+    this.#open.push(() => server.close())
+    return socket
+  }
 
-    const runtime: Runtime = {
-      driver: opened.driver,
-      ingress: `http://${hostInUrl(ingressAt.address)}:${ingressAt.port}`,
-      metrics: `http://${hostInUrl(metricsAt.address)}:${metricsAt.port}`,
-      admin,
-      pipeline: open,
-      broker: opened,
-      readiness,
-      stop: async () => {
-        stopping = true
-        await undo()
-      },
+  #readiness(): Readiness {
+    const reasons = this.#pipeline === undefined ? ['starting'] : this.#pipeline.consumer.troubles()
+    if (this.#stopping) reasons.push('stopping')
+    const trouble = this.#broker?.trouble()
+    if (trouble !== undefined) reasons.push(trouble)
+    const ready = reasons.length === 0
+    // A function that does not load must not take the ingress of all the others down.
+    for (const [name, reason] of this.#pipeline?.disabled ?? []) {
+      reasons.push(`function ${name} is disabled: ${reason}`)
     }
-    await whenReady(readiness)
-    await writeRuntimeFile(projectDir, {
-      pid: process.pid,
-      version: VERSION,
-      driver: opened.driver,
-      ingress: runtime.ingress,
-      metrics: runtime.metrics,
-      admin,
-    })
-    closers.push(() => removeRuntimeFile(projectDir))
-    return runtime
-  } catch (error) {
-    stopping = true
-    await undo()
-    throw error
+    return { ready, reasons, walls: this.#walls }
   }
 }
 
@@ -201,6 +222,11 @@ async function pause(waitMs: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, waitMs))
 }
 
-function hostInUrl(address: string): string {
-  return address.includes(':') ? `[${address}]` : address
+interface Address {
+  address: string
+  port: number
+}
+
+function urlOf({ address, port }: Address): string {
+  return `http://${address.includes(':') ? `[${address}]` : address}:${port}`
 }

@@ -1,5 +1,5 @@
 /** The bench's handler: the same work as `handle` in `bench/by-hand.ts`. */
-import type { CloudEvent, FunctionMetadata } from 'millrace'
+import type { CloudEvent, FunctionMetadata, Reply } from 'millrace'
 
 interface Order {
   order_id: string
@@ -18,7 +18,7 @@ export const metadata = {
   ],
 } satisfies FunctionMetadata
 
-export function handler(event: CloudEvent<Order>) {
+export function handler(event: CloudEvent<Order>): Reply {
   const order = event.data as Order
   let total = 0
   for (const item of order.items) total += item.quantity * item.price

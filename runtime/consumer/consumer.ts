@@ -23,7 +23,7 @@ export interface ConsumerOptions {
   /** The deployment's group; see `membershipGroup`. */
   group: string
   triggers: readonly TriggerManifest[]
-  decode(record: LogRecord): Event
+  decode: (record: LogRecord) => Event
   /** Which of a topic's triggers an event is for. */
   match(topic: string, event: Event): readonly TriggerManifest[]
   openChannel(options: ChannelOptions): DeliveryChannel

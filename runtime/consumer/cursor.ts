@@ -19,9 +19,9 @@ export interface CursorOptions {
   from: Progress
   ledger: Ledger
   /** Opens the way to the subscriber; the cursor reports back through `settled`. */
-  open(onSettled: (record: LogRecord, outcome: Outcome) => void): DeliveryChannel
+  open: (onSettled: (record: LogRecord, outcome: Outcome) => void) => DeliveryChannel
   /** Room was made. */
-  onRoom(): void
+  onRoom: () => void
 }
 
 export class Cursor {

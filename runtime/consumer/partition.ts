@@ -16,7 +16,7 @@ export interface PartitionOptions {
   at: TopicPartition
   cursors: readonly Cursor[]
   broker: Pick<Broker, 'read'>
-  decode(record: LogRecord): Event
+  decode: (record: LogRecord) => Event
   /** Which triggers an event is for. */
   match(event: Event): readonly TriggerManifest[]
   /** Keeps a record that is no event; resolves when it is durable. */

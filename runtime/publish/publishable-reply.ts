@@ -1,14 +1,16 @@
 /** From what a handler returned to the record that is appended, or the error that ends the attempt. */
 import type { AppendRecord } from '../contract/broker.ts'
-import type { Event } from '../contract/event.ts'
+import type { Attributes, Event } from '../contract/event.ts'
 import type { WorkReply } from '../contract/work.ts'
-import { MillraceError } from '../errors.ts'
+import { isMillraceError, MillraceError } from '../errors.ts'
 import { completeReply, type ReplyOrigin } from './complete-reply.ts'
 
 export interface PublishOptions {
   origin: ReplyOrigin
   topic: string
   maxEventBytes: number
+  /** `checkAttributes` of the codec: what comes from a handler is checked like a stranger's. */
+  check: (attributes: Record<string, unknown>) => Attributes
   /** `encodeRecord` of the codec. */
   encode(event: Event, topic: string): AppendRecord
 }
@@ -19,6 +21,7 @@ export function publishableReply(
   options: PublishOptions,
 ): AppendRecord {
   const event = completeReply(reply, index, options.origin)
+  checkReply(event, index, options)
   const record = options.encode(event, options.topic)
   const bytes = sizeOf(record)
   if (bytes > options.maxEventBytes) {
@@ -29,6 +32,19 @@ export function publishableReply(
     )
   }
   return record
+}
+
+function checkReply({ attributes }: Event, index: number, options: PublishOptions): void {
+  try {
+    options.check(attributes)
+  } catch (error) {
+    if (!isMillraceError(error)) throw error
+    throw new MillraceError(
+      'FN_HANDLER_INVALID_REPLY',
+      `reply ${index} is no event: ${error.message}`,
+      { cause: error },
+    )
+  }
 }
 
 function sizeOf(record: AppendRecord): number {

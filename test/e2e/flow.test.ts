@@ -153,7 +153,7 @@ forEachDriver('the way of an event', (driver) => {
         )
         return found.length >= 3 ? found.map((line) => line.event?.causationid) : undefined
       }, 'three replies')
-      assert.deepEqual(replies.toSorted(), ['good1', 'good2', 'good3'])
+      assert.deepEqual(new Set(replies), new Set(['good1', 'good2', 'good3']))
 
       const thrown = letters.find((one) => one.id === 'throws') as DeadLetterLine
       const shown = await p.fn(['dlq', 'show', thrown.ref, ...operator(driver.flags())])

@@ -57,7 +57,7 @@ interface Reader {
   cursor: Cursor
   seen: string[]
   /** Ends what was seen so far. */
-  settle(outcome?: Outcome): void
+  settle: (outcome?: Outcome) => void
 }
 
 interface Bench {
@@ -75,7 +75,8 @@ function bench(
   const log = new MemoryLog()
   const metrics = createMetrics()
   const quarantined: string[] = []
-  let partition: Partition | undefined
+  // The cursors wake it, and are made before it.
+  const late: { partition?: Partition } = {}
   const readers = names.map((name, index): Reader => {
     const trigger = { namespace: 'n', name, group: `g-${name}` } as TriggerManifest
     const seen: string[] = []
@@ -96,7 +97,7 @@ function bench(
           close() {},
         }
       },
-      onRoom: () => partition?.wake(),
+      onRoom: () => late.partition?.wake(),
     })
     const settle = (outcome: Outcome = 'acked'): void => {
       const ended = pending
@@ -105,7 +106,7 @@ function bench(
     }
     return { cursor, seen, settle }
   })
-  partition = new Partition({
+  const partition = new Partition({
     at: AT,
     cursors: readers.map(({ cursor }) => cursor),
     broker: log,
@@ -124,7 +125,8 @@ function bench(
     maxCursorBytes: () => (options.room ?? 1_000) * 600,
     log: SILENT,
   })
-  t?.after(() => partition?.stop())
+  late.partition = partition
+  t?.after(() => partition.stop())
   return { log, readers, partition, quarantined }
 }
 

@@ -31,9 +31,9 @@ interface Bench {
   settled: string[]
   /** Records per append, oldest first; each waits for `answer`. */
   appends: Array<{ records: readonly AppendRecord[]; answer: (ok?: boolean) => Promise<void> }>
-  send(id: string, key?: string): void
+  send: (id: string, key?: string) => void
   /** Lets the delivery hand out what is ready. */
-  turn(): Promise<void>
+  turn: () => Promise<void>
 }
 
 function bench(t: TestContext, trigger: Partial<TriggerManifest> = {}): Bench {
