@@ -1,0 +1,176 @@
+/** From what a handler returned to reply rows, or the fault that says what was wrong with it. */
+import {
+  ObjectPrototype,
+  charCodeAt,
+  endsWith,
+  getPrototypeOf,
+  indexOf,
+  isArray,
+  isInteger,
+  iteratorSymbol,
+  jsonStringify,
+  ownKeys,
+  slice,
+  toLowerCase,
+  toWellFormed,
+  trim,
+  typedArrayLength,
+} from './kernel-intrinsics.isolate.ts'
+import { bytesToBase64 } from './kernel-base64.isolate.ts'
+import { isBytes } from './kernel-event.isolate.ts'
+import { KernelFault } from './kernel-faults.isolate.ts'
+import { DATA } from './kernel-protocol.ts'
+
+const MAX_REPLIES = 1_000
+const MAX_REPLY_UNITS = 1024 * 1024
+const MAX_REPLIES_UNITS = 8 * 1024 * 1024
+const MAX_INTEGER = 2 ** 31 - 1
+
+/** The replies of one event as they are collected. */
+export class Replies {
+  /** `[attributes,DATA,units],…` */
+  rows = ''
+  texts = ''
+  #count = 0
+
+  /** Adds one reply. Throws a `KernelFault`, or whatever a getter or `toJSON` of the reply throws. */
+  add(reply: unknown): void {
+    if (this.#count === MAX_REPLIES) {
+      throw tooLarge(`more than ${MAX_REPLIES} replies to one event`)
+    }
+    const where = this.#count === 0 ? 'the reply' : `reply ${this.#count}`
+    const { data, ...attributes } = checkedObject(reply, where)
+    checkAttributes(attributes, where)
+    const head = jsonStringify(attributes) as string
+    const [kind, text] = encodeData(data, attributes['datacontenttype'], where)
+    if (head.length + text.length > MAX_REPLY_UNITS) {
+      throw tooLarge(`${where} has more than ${MAX_REPLY_UNITS} characters`)
+    }
+    if (this.texts.length + this.rows.length + head.length + text.length > MAX_REPLIES_UNITS) {
+      throw tooLarge(`the replies to one event have more than ${MAX_REPLIES_UNITS} characters`)
+    }
+    const row = `[${head},${kind},${text.length}]`
+    this.rows = this.#count === 0 ? row : this.rows + ',' + row
+    this.texts += text
+    this.#count++
+  }
+
+  /** Adds all that a handler returned, other than an async iterable. */
+  addAll(value: unknown): void {
+    if (value === undefined || value === null) return
+    if (isArray(value)) {
+      for (let index = 0; index < value.length; index++) this.add(value[index])
+      return
+    }
+    if (typeof value === 'object' && iteratorSymbol in value && !isBytes(value)) {
+      for (const reply of value as Iterable<unknown>) this.add(reply)
+      return
+    }
+    this.add(value)
+  }
+}
+
+function checkedObject(reply: unknown, where: string): Record<string, unknown> {
+  if (typeof reply !== 'object' || reply === null || isArray(reply)) {
+    throw invalid(`${where} is ${nameOf(reply)}; return an object with a type, or nothing`)
+  }
+  const prototype = getPrototypeOf(reply) as unknown
+  if (prototype !== ObjectPrototype && prototype !== null) {
+    throw invalid(`${where} is an instance of a class; return a plain object, such as { ...it }`)
+  }
+  return reply as Record<string, unknown>
+}
+
+function checkAttributes(attributes: Record<string, unknown>, where: string): void {
+  const names = ownKeys(attributes)
+  for (let index = 0; index < names.length; index++) {
+    const name = names[index] as string
+    const value = attributes[name]
+    if (value === undefined || value === null) {
+      attributes[name] = undefined
+      continue
+    }
+    if (!isAttributeName(name)) {
+      throw invalid(
+        `${where} has the attribute "${name}"; names are lower-case letters and digits, payload goes into data`,
+      )
+    }
+    const type = typeof value
+    if (type === 'string' || type === 'boolean') continue
+    if (type === 'number' && isInteger(value) && within(value as number)) continue
+    throw invalid(
+      `${where} has ${nameOf(value)} as attribute "${name}"; give a text, a whole number of 32 bits or a boolean`,
+    )
+  }
+  const { type } = attributes
+  if (typeof type !== 'string' || type === '') throw invalid(`${where} has no type`)
+}
+
+/** CloudEvents 1.0, "Naming Conventions": lower-case ASCII letters and digits. */
+function isAttributeName(name: string): boolean {
+  for (let index = 0; index < name.length; index++) {
+    const code = charCodeAt(name, index)
+    if (!((code >= 97 && code <= 122) || (code >= 48 && code <= 57))) return false
+  }
+  return name !== ''
+}
+
+function within(value: number): boolean {
+  return value <= MAX_INTEGER && value >= -MAX_INTEGER - 1
+}
+
+function encodeData(
+  data: unknown,
+  mediaType: unknown,
+  where: string,
+): [kind: number, text: string] {
+  if (data === undefined) return [DATA.none, '']
+  if (typeof data === 'string') {
+    if (data.length > MAX_REPLY_UNITS) {
+      throw tooLarge(`${where} has more than ${MAX_REPLY_UNITS} characters`)
+    }
+    if (!isJson(mediaType)) return [DATA.text, toWellFormed(data)]
+  } else if (isBytes(data)) {
+    const length = typedArrayLength(data)
+    if (length > MAX_REPLY_UNITS) throw tooLarge(`${where} has ${length} bytes`)
+    return [DATA.base64, bytesToBase64(data, length)]
+  }
+  let text: string | undefined
+  try {
+    text = jsonStringify(data)
+  } catch (error) {
+    throw invalid(`the data of ${where} is no JSON: ${messageOf(error)}`)
+  }
+  if (text === undefined) throw invalid(`the data of ${where} is ${nameOf(data)}, which is no JSON`)
+  return [DATA.json, text]
+}
+
+/** As the codec decides it: no media type, `…/json` and `…+json` are JSON. */
+function isJson(mediaType: unknown): boolean {
+  if (mediaType === undefined || mediaType === 'application/json') return true
+  if (typeof mediaType !== 'string') return false
+  const end = indexOf(mediaType, ';')
+  const essence = toLowerCase(trim(end < 0 ? mediaType : slice(mediaType, 0, end)))
+  return endsWith(essence, '/json') || endsWith(essence, '+json')
+}
+
+function nameOf(value: unknown): string {
+  if (value === null) return 'null'
+  if (isArray(value)) return 'an array'
+  const type = typeof value
+  return type === 'object' || type === 'undefined' ? `an ${type}` : `a ${type}`
+}
+
+function messageOf(error: unknown): string {
+  const message =
+    typeof error === 'object' && error !== null ? (error as { message?: unknown }).message : error
+  return typeof message === 'string' ? message : 'it cannot be serialised'
+}
+
+function invalid(message: string): KernelFault {
+  return new KernelFault('FN_HANDLER_INVALID_REPLY', 'InvalidReply', message)
+}
+
+function tooLarge(message: string): KernelFault {
+  return new KernelFault('FN_HANDLER_REPLY_TOO_LARGE', 'ReplyTooLarge', message)
+}
