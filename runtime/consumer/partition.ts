@@ -37,7 +37,15 @@ const SHARED_START_DISTANCE = 10_000
 interface Reader {
   position: number
   cursors: Set<Cursor>
+  /**
+   * Few records of the last batch were for anyone. What is kept of the next one is then copied: a
+   * record is a slice of its whole fetch, and one slow event must not hold a megabyte.
+   */
+  sparse: boolean
 }
+
+/** Below this share of matching records a batch is sparse. */
+const SPARSE_SHARE = 0.25
 
 export class Partition {
   readonly #options: PartitionOptions
@@ -103,7 +111,7 @@ export class Partition {
     const set = new Set(cursors)
     if (set.size === 0) return
     const position = Math.min(...[...set].map((cursor) => cursor.position))
-    const reader: Reader = { position, cursors: set }
+    const reader: Reader = { position, cursors: set, sparse: true }
     this.#readers.add(reader)
     const loop: Promise<void> = this.#read(reader).finally(() => {
       this.#readers.delete(reader)
@@ -193,6 +201,7 @@ export class Partition {
     for (const cursor of reader.cursors) counts.set(cursor, 0)
     const alike = everyoneAt(reader)
     let count = 0
+    let kept = 0
     for (const record of records) {
       if (record.offset >= limit) break
       count++
@@ -201,30 +210,39 @@ export class Partition {
           if (record.offset >= cursor.position) counts.set(cursor, (counts.get(cursor) ?? 0) + 1)
         }
       }
-      this.#handOverOne(reader, record)
+      if (this.#handOverOne(reader, record)) kept++
     }
     for (const cursor of reader.cursors) {
       cursor.advance(limit, alike ? count : (counts.get(cursor) ?? 0))
     }
+    if (count > 0) reader.sparse = kept < count * SPARSE_SHARE
   }
 
-  #handOverOne(reader: Reader, record: LogRecord): void {
+  /** True when somebody took the record. */
+  #handOverOne(reader: Reader, record: LogRecord): boolean {
     let event: Event
     try {
       event = this.#options.decode(record)
     } catch (error) {
       if (!isMillraceError(error)) throw error
+      const takers = [...reader.cursors].filter((cursor) => cursor.wants(record.offset))
+      if (takers.length === 0) return false
       const safe = this.#options.quarantine(record, error)
-      for (const cursor of reader.cursors) {
-        if (cursor.wants(record.offset)) cursor.quarantine(record, safe)
-      }
-      return
+      for (const cursor of takers) cursor.quarantine(record, safe)
+      return true
     }
+    let kept: LogRecord | undefined
     for (const trigger of this.#options.match(event)) {
       const cursor = this.#byTrigger.get(trigger)
       if (cursor === undefined || !reader.cursors.has(cursor)) continue
-      if (cursor.wants(record.offset)) cursor.matched(record, event)
+      if (!cursor.wants(record.offset)) continue
+      if (kept === undefined) {
+        kept = reader.sparse ? copyOf(record) : record
+        if (kept !== record) event = this.#options.decode(kept)
+      }
+      cursor.matched(kept, event)
     }
+    return kept !== undefined
   }
 
   /** Never move silently: stop here and say what a person has to decide. */
@@ -253,4 +271,16 @@ export class Partition {
 function everyoneAt(reader: Reader): boolean {
   for (const cursor of reader.cursors) if (cursor.position !== reader.position) return false
   return true
+}
+
+function copyOf(record: LogRecord): LogRecord {
+  return {
+    offset: record.offset,
+    timestamp: record.timestamp,
+    key: record.key === null ? null : Buffer.from(record.key),
+    value: record.value === null ? null : Buffer.from(record.value),
+    headers: record.headers.map(
+      ([name, value]) => [Buffer.from(name), value === null ? null : Buffer.from(value)] as const,
+    ),
+  }
 }
