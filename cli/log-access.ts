@@ -9,7 +9,6 @@ import type { LogReader, TriggersAnswer } from '../runtime/admin/protocol.ts'
 import type { Config } from '../runtime/config/schema.ts'
 import { MillraceError } from '../runtime/errors.ts'
 import { readRuntimeFile } from '../runtime/runtime-file.ts'
-import { createLogger } from '../runtime/telemetry/log.ts'
 
 export interface LogAccess {
   reader: LogReader
@@ -32,6 +31,8 @@ export async function openLogAccess(options: AccessOptions): Promise<LogAccess> 
     const client = adminClient(running)
     return { reader: client, live: () => client.triggers(), close: async () => {} }
   }
+  // Only what opens a log itself needs the logger, and with it pino.
+  const { createLogger } = await import('../runtime/telemetry/log.ts')
   const log = createLogger({ level: 'error', format: 'pretty' })
   if (config.brokers.length > 0) {
     const { createKafkaBroker } = await import('../runtime/broker/kafka/broker.ts')

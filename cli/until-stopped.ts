@@ -1,21 +1,28 @@
-/** Keeps a runtime up until a signal, then stops it cleanly; a second signal ends at once. */
+/** Keeps a runtime up until a signal, then stops it cleanly; a second wish ends at once. */
 import type { Runtime } from '../runtime/start.ts'
 import { EXIT, say } from './output.ts'
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
+/**
+ * One Ctrl-C reaches this process up to three times: from the terminal, and forwarded by npm and by the
+ * process that handed over to this one. What comes within this time is the same wish.
+ */
+const SAME_WISH_MS = 1_000
 
 export async function untilStopped(runtime: { stop: Runtime['stop'] }): Promise<void> {
   await new Promise<void>((resolve) => {
-    const stop = (): void => {
-      for (const signal of SIGNALS) {
-        process.removeListener(signal, stop)
+    let firstAt: number | undefined
+    const wish = (): void => {
+      if (firstAt === undefined) {
+        firstAt = performance.now()
+        say('stopping: finishing what runs (press Ctrl-C again to end at once)')
+        resolve()
+      } else if (performance.now() - firstAt > SAME_WISH_MS) {
         // oxlint-disable-next-line unicorn/no-process-exit -- asked twice, the user wants no more waiting
-        process.once(signal, () => process.exit(EXIT.interrupted))
+        process.exit(EXIT.interrupted)
       }
-      say('stopping: finishing what runs (press Ctrl-C again to end at once)')
-      resolve()
     }
-    for (const signal of SIGNALS) process.once(signal, stop)
+    for (const signal of SIGNALS) process.on(signal, wish)
   })
   await runtime.stop()
   say('stopped')
