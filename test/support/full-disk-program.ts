@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { createEmbeddedBroker } from '../../runtime/broker/embedded/broker.ts'
 import type { AppendRecord, AppendResult, Broker } from '../../runtime/contract/broker.ts'
 import { isMillraceError } from '../../runtime/errors.ts'
-import { eventually, readToEnd, textsOf } from './broker-contract/reading.ts'
+import { readToEnd, textsOf } from './broker-contract/reading.ts'
+import { eventually } from './eventually.ts'
 
 const BALLAST_BYTES = 14 << 20
 const RECORD_BYTES = 32 << 10
@@ -30,11 +31,7 @@ const refused = broker.commit('group', [{ ...at, offset: 1, metadata: 'm'.repeat
 await refused.catch((error: unknown) => assert.match(String(error), /full/))
 
 rmSync(ballast)
-await eventually(
-  'the end of the trouble',
-  () => broker.trouble(),
-  (trouble) => trouble === undefined,
-)
+await eventually(() => broker.trouble() === undefined, 'the end of the trouble')
 const [result] = await broker.append([recordOf(written)])
 assert.deepEqual(result, { ok: true, ...at, offset: written })
 await assertHolds(broker, written + 1)

@@ -41,7 +41,7 @@ const TABLES = `
 export interface OpenDatabase {
   db: DatabaseSync
   generation: number
-  close(): void
+  close: () => void
 }
 
 /** Throws `FN_BROKER_LOG_IN_USE` when another broker holds the directory, else `FN_BROKER_UNAVAILABLE`. */
@@ -100,7 +100,7 @@ function assertPragma(db: DatabaseSync, name: string, expected: string | number)
   if (actual === expected) return
   throw new MillraceError(
     'FN_BROKER_UNAVAILABLE',
-    `The embedded log cannot promise durability here: SQLite's ${name} is ${actual} instead of ${expected}. Put the data directory on a local disk`,
+    `The embedded log cannot promise durability here: SQLite's ${name} is ${String(actual)} instead of ${expected}. Put the data directory on a local disk`,
   )
 }
 
@@ -110,7 +110,7 @@ function assertLayout(db: DatabaseSync, dir: string): void {
   else if (version !== LAYOUT_VERSION) {
     throw new MillraceError(
       'FN_BROKER_UNAVAILABLE',
-      `The embedded log in ${dir} has layout ${version}, this version reads ${LAYOUT_VERSION}. Start the version that wrote it, or use another directory`,
+      `The embedded log in ${dir} has layout ${String(version)}, this version reads ${LAYOUT_VERSION}. Start the version that wrote it, or use another directory`,
     )
   }
 }

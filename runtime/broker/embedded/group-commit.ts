@@ -19,13 +19,13 @@ interface PendingAppend {
   records: readonly AppendRecord[]
   /** Where each record goes, or why it goes nowhere. */
   targets: ReadonlyArray<PartitionState | Error>
-  resolve(results: AppendResult[]): void
+  resolve: (results: AppendResult[]) => void
 }
 
 interface PendingCommit {
   rows: CommitRow[]
-  resolve(): void
-  reject(error: Error): void
+  resolve: () => void
+  reject: (error: Error) => void
 }
 
 /** One transaction: what it writes, and what becomes true when it is durable. */

@@ -7,6 +7,7 @@ import type { Frame } from './record-frame.ts'
 /** So many offsets share one row that says how late their latest timestamp is. */
 export const BLOCK_OFFSETS = 1024
 const PROBE_BYTES = 65_536
+const FIRST_FRAME_BYTES = 65_536
 
 export interface StoredPartition {
   id: number
@@ -68,7 +69,7 @@ export class LogStore {
   read({ partitionId, from, maxBytes }: LogCalls['read']['ask']): LogCalls['read']['answer'] {
     const { start, end } = this.partition(partitionId)
     if (from < start) return { frame: undefined, next: from, start }
-    const writer = new FrameWriter(Math.min(maxBytes, 1 << 20) + 4096)
+    const writer = new FrameWriter(FIRST_FRAME_BYTES)
     for (const row of this.#statements.read.iterate(partitionId, from)) {
       const [offset, timestamp, blob] = row as unknown as [number, number, Uint8Array]
       if (writer.length > 0 && writer.length + blob.length > maxBytes) {

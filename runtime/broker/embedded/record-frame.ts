@@ -33,7 +33,11 @@ export class FrameWriter {
   }
 
   finish(): Frame {
-    return { memory: this.#bytes.buffer, length: this.#length }
+    const memory = this.#bytes.buffer
+    const length = this.#length
+    // A few records read must not hold on to much more memory than they fill.
+    const isMostlyEmpty = length * 2 < memory.byteLength
+    return { memory: isMostlyEmpty ? memory.slice(0, length) : memory, length }
   }
 
   writeRecord(partitionId: number, offset: number, record: AppendRecord, timestamp: number): void {

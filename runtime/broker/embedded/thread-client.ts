@@ -4,8 +4,8 @@ import { MillraceError } from '../../errors.ts'
 import type { LogCallName, LogCalls, LogReply } from './messages.ts'
 
 interface Waiting {
-  resolve(answer: unknown): void
-  reject(error: Error): void
+  resolve: (answer: unknown) => void
+  reject: (error: Error) => void
 }
 
 export class LogThread {

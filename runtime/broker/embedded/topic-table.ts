@@ -76,7 +76,7 @@ export function rangeOf({ topic, partition, start, end }: PartitionState): Parti
 }
 
 export function wake(state: PartitionState): void {
-  for (const wakeOne of [...state.waiting]) wakeOne()
+  for (const wakeOne of state.waiting) wakeOne()
 }
 
 /** Resolves when the partition's end moves, or after `waitMs`; rejects with the reason of an abort. */

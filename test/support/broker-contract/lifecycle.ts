@@ -5,7 +5,7 @@ import type { Broker, MembershipListener } from '../../../runtime/contract/broke
 import { isMillraceError } from '../../../runtime/errors.ts'
 import { madeTopic, numbered, opened, recordOf, uniqueName } from './opening.ts'
 import type { OpenBroker } from './opening.ts'
-import { eventually, readToEnd, textsOf } from './reading.ts'
+import { readToEnd, startsAt, textsOf } from './reading.ts'
 
 export function lifecycleContract(open: OpenBroker): void {
   test('A topic is made once and then left as it is', async (t) => {
@@ -59,11 +59,7 @@ export function lifecycleContract(open: OpenBroker): void {
       numbered(at, 5).map((record) => ({ ...record, timestamp })),
     )
     await expire(at, 5)
-    await eventually(
-      'the start',
-      async () => (await broker.ranges([at]))[0]?.start,
-      (start) => start === 5,
-    )
+    await startsAt(broker, at, 5)
     assert.deepEqual(await broker.ranges([at]), [{ ...at, start: 5, end: 5 }])
     const again = await reopen()
     assert.deepEqual(await again.ranges([at]), [{ ...at, start: 5, end: 5 }])

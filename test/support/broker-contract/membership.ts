@@ -6,7 +6,7 @@ import type { Broker, TopicPartition } from '../../../runtime/contract/broker.ts
 import { isMillraceError } from '../../../runtime/errors.ts'
 import { madeTopic, numbered, opened, uniqueName } from './opening.ts'
 import type { OpenBroker } from './opening.ts'
-import { eventually } from './reading.ts'
+import { eventually } from '../eventually.ts'
 import { epochsOf, joinRecorded, shared } from './recording-listener.ts'
 import type { JoinRecorded, Recorded, RecordedMember } from './recording-listener.ts'
 
@@ -15,8 +15,8 @@ interface Setting {
   topic: string
   group: string
   history: Recorded[]
-  reopen(): Promise<Broker>
-  join(name: string, options?: Partial<JoinRecorded>): Promise<RecordedMember>
+  reopen: () => Promise<Broker>
+  join: (name: string, options?: Partial<JoinRecorded>) => Promise<RecordedMember>
 }
 
 export function membershipContract(open: OpenBroker): void {
@@ -127,11 +127,7 @@ export function membershipContract(open: OpenBroker): void {
     await shared([a], [4])
     const b = await join('b', { rebalanceTimeoutMs: 1_000 })
     // Whether the late one stays with a part or is put out is the driver's affair.
-    await eventually(
-      'the partitions of the late member',
-      () => epochsOf(b).size,
-      (size) => size >= 2,
-    )
+    await eventually(() => epochsOf(b).size >= 2, 'the partitions of the late member', 30_000)
     hang = false
   })
 

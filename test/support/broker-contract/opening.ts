@@ -6,14 +6,14 @@ import type { AppendRecord, Broker, TopicPartition } from '../../../runtime/cont
 export interface BrokerUnderTest {
   broker: Broker
   /** Closes the broker and opens the same log again. */
-  reopen(): Promise<Broker>
+  reopen: () => Promise<Broker>
   /**
    * Makes the log drop the partition's records below `before`, as its retention would. Nothing to do
    * where `retention.ms` is applied within a second.
    */
-  expire(at: TopicPartition, before: number): Promise<void>
+  expire: (at: TopicPartition, before: number) => Promise<void>
   /** Closes the broker last opened and removes what was made for it. */
-  close(): Promise<void>
+  close: () => Promise<void>
 }
 
 export type OpenBroker = () => Promise<BrokerUnderTest>

@@ -4,7 +4,7 @@ import { appendAll } from '../../../runtime/contract/broker.ts'
 import { isMillraceError } from '../../../runtime/errors.ts'
 import { madeTopic, numbered, opened, recordOf, uniqueName } from './opening.ts'
 import type { OpenBroker } from './opening.ts'
-import { eventually, readToEnd, textsOf } from './reading.ts'
+import { readToEnd, startsAt, textsOf } from './reading.ts'
 
 /** Long enough to be seen, should a read wait it out instead of being woken. */
 const LONG_WAIT_MS = 30_000
@@ -58,7 +58,7 @@ export function readContract(open: OpenBroker): void {
     const all = await readToEnd(broker, at, 0, 50_000)
     assert.deepEqual(
       all.map((r) => String(r.value?.subarray(0, 1))),
-      [...'0123456789'],
+      '0123456789'.split(''),
     )
   })
 
@@ -124,11 +124,7 @@ export function readContract(open: OpenBroker): void {
     )
     await appendAll(broker, numbered(at, 3, 5))
     await expire(at, 5)
-    await eventually(
-      'the start',
-      async () => (await broker.ranges([at]))[0]?.start,
-      (start) => start === 5,
-    )
+    await startsAt(broker, at, 5)
     for (const from of [0, 4, 9]) {
       await assert.rejects(broker.read(at, from, { waitMs: 1_000 }), (error: unknown) => {
         assert.ok(isMillraceError(error, 'FN_BROKER_OFFSET_OUT_OF_RANGE'), String(error))

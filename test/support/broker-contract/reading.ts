@@ -1,7 +1,6 @@
+import assert from 'node:assert/strict'
 import type { Broker, LogRecord, TopicPartition } from '../../../runtime/contract/broker.ts'
-
-const EVENTUALLY_MS = 20_000
-const POLL_MS = 20
+import { eventually } from '../eventually.ts'
 
 /** Reads the partition from `from` to the end that it has when the reading gets there. */
 export async function readToEnd(
@@ -25,21 +24,10 @@ export function textsOf(records: readonly LogRecord[]): string[] {
   return records.map((record) => String(record.value))
 }
 
-/** Asks again until the answer satisfies; throws with the last answer when the time is up. */
-export async function eventually<T>(
-  what: string,
-  ask: () => T | Promise<T>,
-  satisfies: (answer: T) => boolean,
-): Promise<T> {
-  const deadline = performance.now() + EVENTUALLY_MS
-  for (;;) {
-    const answer = await ask()
-    if (satisfies(answer)) return answer
-    if (performance.now() > deadline) {
-      throw new Error(
-        `${what} did not come about in ${EVENTUALLY_MS} ms: ${JSON.stringify(answer)}`,
-      )
-    }
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
-  }
+/** Waits until the log has dropped what stands before `start`. */
+export async function startsAt(broker: Broker, at: TopicPartition, start: number): Promise<void> {
+  await eventually(async () => {
+    assert.equal((await broker.ranges([at]))[0]?.start, start)
+    return true
+  }, `${at.topic}/${at.partition} starts at ${start}`)
 }

@@ -1,7 +1,8 @@
+import assert from 'node:assert/strict'
 import type { Assignment, Broker, MembershipListener } from '../../../runtime/contract/broker.ts'
 import { partitionKey } from '../../../runtime/contract/broker.ts'
 import type { Membership } from '../../../runtime/contract/broker.ts'
-import { eventually } from './reading.ts'
+import { eventually } from '../eventually.ts'
 
 export interface Recorded {
   member: string
@@ -57,13 +58,18 @@ export async function shared(
   counts: readonly number[],
 ): Promise<void> {
   const total = counts.reduce((sum, count) => sum + count, 0)
-  const wanted = [...counts].sort().join()
+  const wanted = ascending(counts)
   await eventually(
-    `the share ${wanted}`,
-    () => members.map((member) => [...epochsOf(member).keys()]),
-    (owned) => {
-      const shares = owned.map((keys) => keys.length)
-      return shares.sort().join() === wanted && new Set(owned.flat()).size === total
+    () => {
+      const owned = members.map((member) => [...epochsOf(member).keys()])
+      assert.equal(ascending(owned.map((keys) => keys.length)), wanted)
+      return new Set(owned.flat()).size === total
     },
+    `the members share ${wanted}`,
+    30_000,
   )
+}
+
+function ascending(counts: readonly number[]): string {
+  return counts.toSorted((a, b) => a - b).join()
 }

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { PartitionerArgs } from 'kafkajs'
+import type * as Kafkajs from 'kafkajs'
 import { murmur2, partitionOf } from '../../../runtime/broker/partitioner.ts'
 import { isMillraceError } from '../../../runtime/errors.ts'
 
 // kafkajs is CommonJS whose named exports are not all visible to an import.
-const { Partitioners } = createRequire(import.meta.url)('kafkajs') as typeof import('kafkajs')
+const { Partitioners } = createRequire(import.meta.url)('kafkajs') as typeof Kafkajs
 
 // org.apache.kafka.common.utils.UtilsTest#testMurmur2
 const KAFKA_VECTORS: ReadonlyArray<readonly [string, number]> = [
@@ -35,7 +35,11 @@ function kafkajsPartition(key: Buffer, partitions: number): number {
     replicas: [],
     isr: [],
   }))
-  const args: PartitionerArgs = { topic: 't', partitionMetadata, message: { key, value: null } }
+  const args: Kafkajs.PartitionerArgs = {
+    topic: 't',
+    partitionMetadata,
+    message: { key, value: null },
+  }
   return Partitioners.DefaultPartitioner()(args)
 }
 

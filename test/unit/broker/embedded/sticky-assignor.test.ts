@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { assignSticky } from '../../../../runtime/broker/embedded/sticky-assignor.ts'
 import type { Candidate } from '../../../../runtime/broker/embedded/sticky-assignor.ts'
 
-const PARTITIONS = [...'abcdefgh']
+const PARTITIONS = 'abcdefgh'.split('')
 
 interface Member extends Candidate<string> {
   wanted: Set<string>
