@@ -1,11 +1,11 @@
 import type { Manifest } from '../runtime/contract/manifest.ts'
 import type { MillraceError } from '../runtime/errors.ts'
 
-/** One function that could not be built, and why. */
+/** One function that could not be built, and why; without a name, several that clash. */
 export interface BuildFailure {
-  function: string
+  function?: string
   /** Relative to the project. */
-  file: string
+  file?: string
   error: MillraceError
 }
 
@@ -14,8 +14,8 @@ export interface BuildWarning {
   message: string
 }
 
-/** Milliseconds. Bundling and reading run side by side, so the parts may add up to more than the whole. */
 export interface BuildDurations {
+  /** Writing included. */
   totalMs: number
   bundleMs: number
   metadataMs: number
@@ -37,7 +37,7 @@ export function reportText({ failures, warnings }: BuildReport): string {
   ].join('\n\n')
 }
 
-/** Most messages begin with the place already. */
-function withFile(message: string, file: string): string {
-  return message.startsWith(file) ? message : `${file}: ${message}`
+/** Most messages name the place already. */
+function withFile(message: string, file: string | undefined): string {
+  return file === undefined || message.includes(file) ? message : `${file}: ${message}`
 }

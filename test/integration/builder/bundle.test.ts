@@ -225,7 +225,7 @@ test('the same project in another folder gives the same bytes', async (t) => {
   assert.ok(sources.includes('functions/a.ts') && sources.includes('functions/_side.cjs'))
   assert.ok(
     sources.every((name) => !path.isAbsolute(name) && !name.startsWith('..')),
-    `${sources}`,
+    sources.join(),
   )
 })
 

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { symlink } from 'node:fs/promises'
+import path from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { checkProject, type CheckReport } from '../../../builder/check.ts'
+import { projectFiles } from '../../support/project-files.ts'
+
+const MODULES = fileURLToPath(new URL('../../../node_modules', import.meta.url))
+
+async function checkOf(
+  t: TestContext,
+  source: string,
+  { typescript = true, files = {} } = {},
+): Promise<CheckReport> {
+  const projectDir = await projectFiles(t, { 'functions/a.ts': source, ...files })
+  if (typescript) await symlink(MODULES, path.join(projectDir, 'node_modules'))
+  return checkProject({ projectDir, functionsDir: 'functions' })
+}
+
+const TYPED = `
+import type { CloudEvent, FunctionMetadata } from 'millrace'
+export const metadata = { triggers: [{ broker: 'events/b' }] } satisfies FunctionMetadata
+export function handler(event: CloudEvent<{ n: number }>) {
+  return { type: 'next', data: event.data.n + 1 }
+}
+`
+
+test('a right function gives nothing to say, with the package installed or not', async (t) => {
+  assert.deepEqual(await checkOf(t, TYPED), { findings: [], notes: [] })
+})
+
+test('a wrong type is found with its place', async (t) => {
+  const { findings } = await checkOf(t, TYPED.replace('event.data.n', 'event.data.m'))
+  assert.deepEqual(
+    findings.map(({ kind }) => kind),
+    ['types'],
+  )
+  assert.match(findings[0]?.message ?? '', /^functions\/a\.ts\(5,\d+\): error TS2339: .*'m'/)
+})
+
+test('what Node has and an isolate has not is a wrong type', async (t) => {
+  const { findings } = await checkOf(t, `${TYPED}\nexport const later = () => process.env`)
+  assert.match(findings[0]?.message ?? '', /Cannot find name 'process'/)
+})
+
+test('an unknown key of the metadata is found by the types and by the build', async (t) => {
+  const { findings } = await checkOf(t, TYPED.replace(`broker: 'events/b'`, `$&, startfrom: 'x'`))
+  assert.deepEqual(
+    findings.map(({ kind, function: name }) => [kind, name]),
+    [
+      ['build', 'a'],
+      ['types', undefined],
+    ],
+  )
+})
+
+test("the project's own tsconfig is obeyed", async (t) => {
+  const source = `${TYPED}\nexport function unused(what: string) {}`
+  const config = '{"compilerOptions":{"strict":true,"noUnusedParameters":true,"module":"nodenext"}}'
+  const { findings } = await checkOf(t, source, { files: { 'tsconfig.json': config } })
+  assert.match(findings[0]?.message ?? '', /TS6133/)
+})
+
+test('a project without TypeScript is told that types are not checked', async (t) => {
+  const { findings, notes } = await checkOf(t, TYPED, { typescript: false })
+  assert.deepEqual(findings, [])
+  assert.match(notes.join(), /types are not checked: .* has no typescript/)
+})
+
+test('a filter that no event can match is found', async (t) => {
+  const filters = `filters: [{ exact: { type: 'a' } }, { prefix: { type: 'b' } }]`
+  const { findings } = await checkOf(
+    t,
+    TYPED.replace(`broker: 'events/b'`, `broker: 'events/b', ${filters}`),
+  )
+  assert.deepEqual(
+    findings.map(({ kind, function: name }) => [kind, name]),
+    [['advice', 'a']],
+  )
+  assert.match(
+    findings[0]?.message ?? '',
+    /^functions\/a\.ts: trigger events\/a: no event can match/,
+  )
+})
