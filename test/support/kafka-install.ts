@@ -63,8 +63,13 @@ export async function installKafka(): Promise<KafkaInstall> {
     const staging = await mkdtemp(path.join(path.dirname(target), 'staging-'))
     try {
       await run('mvn', [
-        ...['-q', '-B', '-f', POM, 'dependency:copy-dependencies'],
-        ...['-DincludeScope=runtime', `-DoutputDirectory=${path.join(staging, 'libs')}`],
+        '-q',
+        '-B',
+        '-f',
+        POM,
+        'dependency:copy-dependencies',
+        '-DincludeScope=runtime',
+        `-DoutputDirectory=${path.join(staging, 'libs')}`,
       ])
       await rename(path.join(staging, 'libs'), target)
     } finally {

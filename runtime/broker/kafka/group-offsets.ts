@@ -1,0 +1,186 @@
+/** Committed offsets of groups: OffsetCommit and OffsetFetch with metadata, at the group's coordinator. */
+import { offsetCommitV8, offsetFetchV8 } from '@platformatic/kafka'
+import { partitionKey } from '../../contract/broker.ts'
+import type {
+  CommitOptions,
+  CommittedOffset,
+  OffsetCommit,
+  TopicPartition,
+} from '../../contract/broker.ts'
+import { MillraceError } from '../../errors.ts'
+import { CONTROL, refusal, unknownTopic, type Cluster } from './cluster.ts'
+import type { Connections } from './connections.ts'
+import { KafkaMembership } from './membership.ts'
+import { CODE, codeName, isStaleCoordinator, isTransient } from './protocol-codes.ts'
+import { Transient, persist } from './transient.ts'
+
+/** Commits of somebody who is no member, which a group with members refuses. */
+const NO_MEMBER: GroupMember = { memberId: '', generation: -1 }
+/** Codes of a group that has members, for somebody who is none of them. */
+const HAS_MEMBERS = new Set<number>([
+  CODE.unknownMemberId,
+  CODE.illegalGeneration,
+  CODE.rebalanceInProgress,
+])
+
+interface GroupMember {
+  memberId: string
+  generation: number
+}
+
+export class GroupOffsets {
+  readonly #cluster: Cluster
+  readonly #connections: Connections
+  readonly #closing: AbortSignal
+
+  constructor(cluster: Cluster, connections: Connections, closing: AbortSignal) {
+    this.#cluster = cluster
+    this.#connections = connections
+    this.#closing = closing
+  }
+
+  async commit(
+    group: string,
+    offsets: readonly OffsetCommit[],
+    { fence }: CommitOptions = {},
+  ): Promise<void> {
+    if (offsets.length === 0) return
+    let member = NO_MEMBER
+    if (fence) {
+      const membership = kafkaMembership(fence.membership)
+      await membership.assertOwned(offsets, fence.epochs)
+      // A membership's own group takes commits from its members only.
+      if (membership.group === group) member = membership.identity()
+    }
+    await persist(() => this.#commitOnce(group, offsets, member), { closing: this.#closing })
+  }
+
+  async committed(
+    group: string,
+    partitions: readonly TopicPartition[],
+  ): Promise<CommittedOffset[]> {
+    if (partitions.length === 0) return []
+    return persist(() => this.#committedOnce(group, partitions), { closing: this.#closing })
+  }
+
+  async #commitOnce(
+    group: string,
+    offsets: readonly OffsetCommit[],
+    member: GroupMember,
+  ): Promise<void> {
+    const topics = [...Map.groupBy(offsets, (each) => each.topic)].map(([name, each]) => ({
+      name,
+      partitions: each.map(({ partition, offset, metadata }) => ({
+        partitionIndex: partition,
+        committedOffset: BigInt(offset),
+        committedLeaderEpoch: -1,
+        committedMetadata: metadata ?? '',
+      })),
+    }))
+    const response = await this.#ask(group, (address) =>
+      this.#connections.call(
+        CONTROL,
+        address,
+        offsetCommitV8.api,
+        group,
+        member.generation,
+        member.memberId,
+        null,
+        topics,
+      ),
+    )
+    for (const { name, partitions } of response.topics) {
+      for (const { partitionIndex, errorCode } of partitions) {
+        if (errorCode === CODE.none) continue
+        throw this.#commitError(
+          group,
+          { topic: name, partition: partitionIndex },
+          errorCode,
+          member,
+        )
+      }
+    }
+  }
+
+  #commitError(group: string, at: TopicPartition, code: number, member: GroupMember): Error {
+    if (code === CODE.unknownTopicOrPartition) return unknownTopic(at.topic)
+    if (isTransient(code)) return this.#transient(group, code)
+    const detail = { group, kafkaCode: code }
+    if (HAS_MEMBERS.has(code) && member !== NO_MEMBER) {
+      return new MillraceError(
+        'FN_BROKER_STALE_EPOCH',
+        `The commit of ${partitionKey(at)} comes from an old generation of the group ${group}: ${codeName(code)}`,
+        { detail },
+      )
+    }
+    return new MillraceError(
+      'FN_BROKER_COMMIT_REFUSED',
+      HAS_MEMBERS.has(code)
+        ? `The group ${group} has members: a Knative dispatcher, or another consumer, is running in it. Stop it before Millrace takes this trigger over`
+        : `Kafka refused the commit of ${partitionKey(at)} in the group ${group}: ${codeName(code)}`,
+      { detail },
+    )
+  }
+
+  async #committedOnce(
+    group: string,
+    partitions: readonly TopicPartition[],
+  ): Promise<CommittedOffset[]> {
+    const topics = [...Map.groupBy(partitions, (at) => at.topic)].map(([name, each]) => ({
+      name,
+      partitionIndexes: each.map(({ partition }) => partition),
+    }))
+    const asked = { groupId: group, memberEpoch: -1, topics }
+    const response = await this.#ask(group, (address) =>
+      this.#connections.call(CONTROL, address, offsetFetchV8.api, [asked], false),
+    )
+    const answer = response.groups[0]
+    if (answer === undefined || isTransient(answer.errorCode)) {
+      throw this.#transient(group, answer?.errorCode ?? CODE.coordinatorNotAvailable)
+    }
+    if (answer.errorCode !== CODE.none) {
+      throw refusal(answer.errorCode, `read the offsets of the group ${group}`)
+    }
+    const found = new Map<string, { offset: number | undefined; metadata: string }>()
+    for (const { name, partitions: each } of answer.topics) {
+      for (const { partitionIndex, committedOffset, metadata, errorCode } of each) {
+        const at = { topic: name, partition: partitionIndex }
+        if (isTransient(errorCode) && errorCode !== CODE.unknownTopicOrPartition) {
+          throw this.#transient(group, errorCode)
+        }
+        const offset = committedOffset < 0n ? undefined : Number(committedOffset)
+        found.set(partitionKey(at), { offset, metadata: metadata ?? '' })
+      }
+    }
+    return partitions.map(({ topic, partition }) => {
+      const known = found.get(partitionKey({ topic, partition }))
+      return { topic, partition, offset: known?.offset, metadata: known?.metadata ?? '' }
+    })
+  }
+
+  async #ask<T>(
+    group: string,
+    request: (address: { host: string; port: number }) => Promise<T>,
+  ): Promise<T> {
+    const address = await this.#cluster.coordinator(group)
+    try {
+      return await request(address)
+    } catch (error) {
+      if (error instanceof Transient) this.#cluster.forgetCoordinator(group)
+      throw error
+    }
+  }
+
+  #transient(group: string, code: number): Transient {
+    if (isStaleCoordinator(code)) this.#cluster.forgetCoordinator(group)
+    return new Transient(`The coordinator of the group ${group} is not ready: ${codeName(code)}`)
+  }
+}
+
+function kafkaMembership(membership: unknown): KafkaMembership {
+  if (membership instanceof KafkaMembership) return membership
+  throw new MillraceError(
+    'FN_BROKER_STALE_EPOCH',
+    'The fence of a commit is not a membership of this driver: join a group with it first',
+  )
+}
