@@ -41,6 +41,8 @@ export interface Runtime {
   stop(): Promise<void>
 }
 
+/** As Knative's `default.topic.partitions`. */
+const KAFKA_PARTITIONS = 10
 /** How long a log may take to answer at the start before the process gives up. */
 const LOG_DEADLINE_MS = 30_000
 
@@ -182,7 +184,7 @@ async function openLog(config: Config, projectDir: string, log: Logger): Promise
     bootstrap: [...config.brokers],
     clientId: `millrace-${config.namespace}-${config.app}`,
     log,
-    ...(config.partitions === undefined ? {} : { partitions: config.partitions }),
+    partitions: config.partitions ?? KAFKA_PARTITIONS,
     ...(config.replicationFactor === undefined
       ? {}
       : { replicationFactor: config.replicationFactor }),
