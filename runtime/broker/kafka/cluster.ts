@@ -118,7 +118,7 @@ export class Cluster {
     const described: ClusterTopic[] = []
     for (const { errorCode, name, isInternal, partitions } of response.topics) {
       if (name === null || name === undefined) continue
-      if (errorCode === CODE.unknownTopicOrPartition || errorCode === INVALID_TOPIC) continue
+      if (errorCode === CODE.unknownTopicOrPartition || errorCode === CODE.invalidTopic) continue
       if (errorCode !== CODE.none && errorCode !== CODE.leaderNotAvailable) {
         throw refusal(errorCode, `describe the topic ${name}`)
       }
@@ -224,8 +224,6 @@ export class Cluster {
     }
   }
 }
-
-const INVALID_TOPIC = 17
 
 export function unknownTopic(topic: string): Transient {
   return new Transient(`Kafka has no topic ${topic}; make it with ensureTopic or Kafka's tools`, {

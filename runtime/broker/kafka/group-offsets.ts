@@ -14,6 +14,8 @@ import { KafkaMembership } from './membership.ts'
 import { CODE, codeName, isStaleCoordinator, isTransient } from './protocol-codes.ts'
 import { Transient, persist } from './transient.ts'
 
+/** Below the broker's own limit, `offset.metadata.max.bytes` of 4,096. */
+const MAX_METADATA_BYTES = 4_000
 /** Commits of somebody who is no member, which a group with members refuses. */
 const NO_MEMBER: GroupMember = { memberId: '', generation: -1 }
 /** Codes of a group that has members, for somebody who is none of them. */
@@ -45,6 +47,7 @@ export class GroupOffsets {
     { fence }: CommitOptions = {},
   ): Promise<void> {
     if (offsets.length === 0) return
+    for (const each of offsets) checkMetadata(group, each)
     let member = NO_MEMBER
     if (fence) {
       const membership = kafkaMembership(fence.membership)
@@ -175,6 +178,16 @@ export class GroupOffsets {
     if (isStaleCoordinator(code)) this.#cluster.forgetCoordinator(group)
     return new Transient(`The coordinator of the group ${group} is not ready: ${codeName(code)}`)
   }
+}
+
+function checkMetadata(group: string, { topic, partition, metadata = '' }: OffsetCommit): void {
+  const bytes = Buffer.byteLength(metadata)
+  if (bytes <= MAX_METADATA_BYTES) return
+  throw new MillraceError(
+    'FN_BROKER_COMMIT_REFUSED',
+    `The metadata of ${topic}/${partition} for the group ${group} has ${bytes} bytes; at most ${MAX_METADATA_BYTES} are kept`,
+    { detail: { bytes, limit: MAX_METADATA_BYTES } },
+  )
 }
 
 function kafkaMembership(membership: unknown): KafkaMembership {

@@ -1,11 +1,6 @@
 /** The requests of the classic group protocol, from one member to its coordinator. */
-import {
-  heartbeatV4,
-  joinGroupV7,
-  leaveGroupV4,
-  syncGroupV5,
-  type API,
-} from '@platformatic/kafka'
+import { randomUUID } from 'node:crypto'
+import { heartbeatV4, joinGroupV7, leaveGroupV4, syncGroupV5, type API } from '@platformatic/kafka'
 import type { TopicPartition } from '../../contract/broker.ts'
 import type { Cluster } from './cluster.ts'
 import type { Connections, Lane } from './connections.ts'
@@ -44,10 +39,13 @@ export class GroupRequests {
     this.#group = group
     this.#times = times
     const joinMs = times.rebalanceTimeoutMs + JOIN_ROOM_MS
-    this.#joinLane = { name: `join-${group}`, requestTimeoutMs: joinMs }
+    // Lanes of this member alone: a broker answers one request of a connection after the other, and
+    // a join waits for the other members, who may be in this process too.
+    const id = randomUUID()
+    this.#joinLane = { name: `join-${id}`, requestTimeoutMs: joinMs }
     // A heartbeat that gets no answer must leave time for another one.
     const heartbeatMs = Math.ceil(times.sessionTimeoutMs / 3)
-    this.#heartbeatLane = { name: `heartbeat-${group}`, requestTimeoutMs: heartbeatMs }
+    this.#heartbeatLane = { name: `heartbeat-${id}`, requestTimeoutMs: heartbeatMs }
   }
 
   join(memberId: string, subscription: Subscription): Promise<JoinAnswer> {
@@ -100,6 +98,11 @@ export class GroupRequests {
 
   async leave(memberId: string): Promise<void> {
     await this.#ask(this.#heartbeatLane, leaveGroupV4.api, this.#group, [{ memberId }])
+  }
+
+  async close(): Promise<void> {
+    const lanes = [this.#joinLane, this.#heartbeatLane]
+    await Promise.all(lanes.map((lane) => this.#connections.closeLane(lane)))
   }
 
   /** Throws `Transient` where the coordinator is not known, moved, or not ready. */

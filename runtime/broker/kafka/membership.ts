@@ -113,11 +113,15 @@ export class KafkaMembership implements Membership {
   /** Idempotent; at most about two seconds. */
   async leave(): Promise<void> {
     if (this.#state === 'left') return this.#running
-    const wasMember = this.#memberId !== '' && this.#state !== 'failed'
+    const isMember = this.#memberId !== '' && this.#state !== 'failed'
     this.#enter('left')
     this.#owned.lose()
     this.#leaving.abort()
-    if (!wasMember) return
+    if (isMember) await this.#sayGoodbye()
+    await this.#requests.close()
+  }
+
+  async #sayGoodbye(): Promise<void> {
     const timeout = delay(LEAVE_TIMEOUT_MS, undefined, { ref: false })
     const leaving = this.#requests.leave(this.#memberId).catch((error: unknown) => {
       // The broker finds out by the session timeout.

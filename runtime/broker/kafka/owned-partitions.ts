@@ -26,7 +26,9 @@ export class OwnedPartitions {
    */
   assign(partitions: readonly TopicPartition[], generation: number): void {
     const isNext = generation === this.#generation + 1
-    const epoch = ++this.#lastEpoch
+    // By the clock, so that they are new after a restart too.
+    const epoch = Math.max(Date.now(), this.#lastEpoch + 1)
+    this.#lastEpoch = epoch
     const before = this.#owned
     this.#owned = new Map(
       partitions.map(({ topic, partition }) => {

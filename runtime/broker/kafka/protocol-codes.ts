@@ -12,6 +12,7 @@ export const CODE = {
   coordinatorLoadInProgress: 14,
   coordinatorNotAvailable: 15,
   notCoordinator: 16,
+  invalidTopic: 17,
   illegalGeneration: 22,
   unknownMemberId: 25,
   rebalanceInProgress: 27,

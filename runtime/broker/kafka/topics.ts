@@ -74,7 +74,7 @@ export class Topics {
       throw new Transient(`Kafka does not make the topic ${topic}: ${codeName(errorCode)}`)
     }
     throw new MillraceError(
-      'FN_BROKER_REFUSED',
+      errorCode === CODE.invalidTopic ? 'FN_NAME_INVALID' : 'FN_BROKER_REFUSED',
       `Kafka refused to make the topic ${topic}: ${codeName(errorCode)}${errorMessage ? `: ${errorMessage}` : ''}`,
       { detail: { kafkaCode: errorCode } },
     )

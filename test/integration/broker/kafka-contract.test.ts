@@ -25,6 +25,8 @@ brokerContract(
         const brokers = kafka.cluster.bootstrap.split(',')
         const admin = new Kafka({ brokers, logLevel: logLevel.NOTHING }).admin()
         await admin.connect()
+        // Loads the metadata that the next call takes for granted.
+        await admin.fetchTopicOffsets(topic)
         const partitions = [{ partition, offset: String(before) }]
         await admin.deleteTopicRecords({ topic, partitions })
         await admin.disconnect()
