@@ -2,7 +2,8 @@
  * Puts a build where the runtime finds it, all or nothing: a reader sees the old build or the new one,
  * and a build that fails half-way leaves the old one.
  */
-import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { Manifest } from '../runtime/contract/manifest.ts'
 import type { FunctionBundle } from '../runtime/contract/work.ts'
@@ -17,9 +18,10 @@ export async function writeBuild(
 ): Promise<void> {
   const target = path.resolve(outDir)
   await refuseForeignFolder(target)
-  await mkdir(path.dirname(target), { recursive: true })
-  // Beside the target, because a rename does not cross file systems.
-  const fresh = await mkdtemp(`${target}.new-`)
+  // Beside the target, because a rename does not cross file systems. Not `mkdtemp`: its folders are
+  // closed to other users, and an image runs as another one than built it.
+  const fresh = `${target}.new-${randomUUID()}`
+  await mkdir(fresh, { recursive: true })
   try {
     await writeFiles(fresh, manifest, bundles)
     await swap(fresh, target)

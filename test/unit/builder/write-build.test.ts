@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
 import { bundleVersion, readBuild } from '../../../builder/manifest-file.ts'
@@ -61,4 +61,13 @@ test('an empty folder is filled, a file in its place refused', async (t) => {
   assert.equal(await readFile(path.join(empty, 'a.js'), 'utf8'), '1')
   const dir = await projectFiles(t, { out: 'a file' })
   await assert.rejects(writeBuild(path.join(dir, 'out'), ...build), /is a file, not a folder/)
+})
+
+test('a build is as open to other users as any new folder', async (t) => {
+  const parent = await projectFiles(t)
+  const [, ...build] = buildOf('a', '1')
+  await writeBuild(path.join(parent, 'out'), ...build)
+  await mkdir(path.join(parent, 'plain'))
+  const [out, plain] = await Promise.all(['out', 'plain'].map((d) => stat(path.join(parent, d))))
+  assert.equal(out?.mode, plain?.mode)
 })
