@@ -14,7 +14,11 @@ export function contextOf(): { context: Context; lines: string[] } {
   const lines: string[] = []
   const write = (...parts: unknown[]): void => void lines.push(parts.join(' '))
   const context: Context = {
+    attempt: 1,
+    idempotencyKey: 'events/trigger/e-1',
+    trigger: 'events/trigger',
     log: { debug: write, info: write, warn: write, error: write },
-  } as unknown as Context
+    signal: new AbortController().signal,
+  }
   return { context, lines }
 }

@@ -178,6 +178,18 @@ test('a file that loops for ever is given up, and the others are still reported'
   assert.ok(performance.now() - startedAt < 5_000)
 })
 
+test('a file that ends the worker process while it loads takes no other file along', async (t) => {
+  const hungry = 'const all: number[][] = []\nfor (;;) all.push(new Array(1e6).fill(all.length))'
+  const { report } = await buildOf(t, {
+    'a-good': GOOD,
+    hungry: `${METADATA}\nexport function handler() {}\n${hungry}`,
+    'z-good': GOOD,
+  })
+  const { code, message } = onlyFailure(report)
+  assert.equal(code, 'FN_HANDLER_INIT')
+  assert.match(message, /^functions\/hungry\.ts: the function does not load: /)
+})
+
 test('triggers of two functions that would share a group are refused together', async (t) => {
   const { report } = await buildOf(t, {
     a: functionSource(`{ name: 'same' }`),
