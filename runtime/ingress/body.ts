@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
 import type { Refusal } from './answers.ts'
 import type { ByteBudget } from './byte-budget.ts'
 
@@ -18,7 +18,7 @@ export interface BodyLimits {
  * connection); the server's request timeout bounds that.
  */
 export function readBody(
-  stream: IncomingMessage,
+  stream: Readable,
   { maxBytes, budget }: BodyLimits,
   done: (body: Body) => void,
 ): void {
