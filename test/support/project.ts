@@ -32,8 +32,8 @@ export interface Project {
   fn(args: readonly string[], input?: string): Promise<FnResult>
   /** As `fn ARGS --json`; fails unless it ends with 0. */
   json<T>(args: readonly string[]): Promise<T[]>
-  /** Starts the runtime and waits until it is ready. */
-  start(args?: readonly string[]): Promise<RunningRuntime>
+  /** Starts the runtime and waits until it is ready. `command`: `start` (default), `dev`, or `main`. */
+  start(args?: readonly string[], command?: string): Promise<RunningRuntime>
   write(file: string, text: string): Promise<void>
 }
 
@@ -70,7 +70,7 @@ export async function project(
         .filter(Boolean)
         .map((line) => JSON.parse(line) as T)
     },
-    start: (args = []) => start(dir, args, running),
+    start: (args = [], command = 'start') => start(dir, [command, ...args], running),
     write: async (file, text) => {
       await writeFile(join(dir, file), text)
     },
@@ -101,11 +101,10 @@ async function start(
   args: readonly string[],
   running: Set<ChildProcess>,
 ): Promise<RunningRuntime> {
-  const child = spawn(
-    process.execPath,
-    [FN, 'start', '--port', '0', '--metrics-port', '0', ...args],
-    { cwd: dir, stdio: ['ignore', 'ignore', 'pipe'] },
-  )
+  const child = spawn(process.execPath, [FN, ...args, '--port', '0', '--metrics-port', '0'], {
+    cwd: dir,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
   running.add(child)
   let output = ''
   child.stderr.on('data', (chunk: Buffer) => {
