@@ -37,7 +37,10 @@ export class Drive {
   #pumping = false
   #ended = false
   #timer: NodeJS.Timeout | undefined
+  /** Pumps that were to free the slots of the answer before. */
   #pumps = 0
+  /** A pump has begun whose answer has not come. */
+  #unanswered = false
   /** Slots of the events in the pump that runs. */
   #entering: number[] = []
 
@@ -55,7 +58,7 @@ export class Drive {
   end(cause: LossCause, starved: boolean): Casualties {
     this.#ended = true
     clearTimeout(this.#timer)
-    const casualties = casualtiesOf(this.guest.marks, this.#entering, cause, starved)
+    const casualties = this.#casualties(cause, starved)
     this.guest.dispose()
     return casualties
   }
@@ -71,6 +74,8 @@ export class Drive {
         if (!isDeadlocked(marks)) break
         flags |= PUMP.deadlock
       }
+      if ((flags & PUMP.keep) === 0) this.#pumps = (this.#pumps + 1) | 0
+      this.#unanswered = true
       const outcome = await this.guest.pump(flags, args)
       if (this.#ended) return
       flags = 0
@@ -84,6 +89,7 @@ export class Drive {
         flags = PUMP.keep
         continue
       }
+      this.#unanswered = false
       this.#listener.answered(outcome.rows, outcome.texts)
       await this.#lookForWear()
       if (this.#ended) return
@@ -109,10 +115,29 @@ export class Drive {
   async #lookForWear(): Promise<void> {
     if ((this.guest.marks.ints[MARK.zombies] as number) > 0) {
       this.#listener.worn(this, 'zombie')
-    } else if (++this.#pumps % HEAP_CHECK_PUMPS === 0) {
+    } else if (this.#pumps % HEAP_CHECK_PUMPS === 0) {
       const share = await this.guest.heapShare()
       if (!this.#ended && share > HEAP_SHARE_LIMIT) this.#listener.worn(this, 'heap')
     }
+  }
+
+  #casualties(cause: LossCause, starved: boolean): Casualties {
+    const { ints, slots } = this.guest.marks
+    const running = ints[MARK.running] as number
+    const casualties: Casualties = { cause, starved, running, suspended: [], done: [], waiting: [] }
+    // Finished and not told: only those of a pump that began and did not answer.
+    const doneCounts = this.#unanswered && ints[MARK.pump] === this.#pumps
+    const seen = new Set<number>([running])
+    slots.forEach((state, slot) => {
+      if (state === SLOT.free || (state === SLOT.done && !doneCounts)) return
+      if (state === SLOT.suspended) casualties.suspended.push(slot)
+      else if (state === SLOT.waiting) casualties.waiting.push(slot)
+      else if (state === SLOT.done && slot !== running) casualties.done.push(slot)
+      seen.add(slot)
+    })
+    // Those that the kernel had not even read.
+    for (const slot of this.#entering) if (!seen.has(slot)) casualties.waiting.push(slot)
+    return casualties
   }
 
   #rest(marks: Marks): void {
@@ -135,25 +160,4 @@ function isDue(marks: Marks): boolean {
 /** Handlers wait, and there is nothing that could ever wake them. */
 function isDeadlocked(marks: Marks): boolean {
   return (marks.ints[MARK.suspended] as number) > 0 && marks.due[DUE.timer] === Infinity
-}
-
-function casualtiesOf(
-  marks: Marks,
-  entering: readonly number[],
-  cause: LossCause,
-  starved: boolean,
-): Casualties {
-  const running = marks.ints[MARK.running] as number
-  const casualties: Casualties = { cause, starved, running, suspended: [], done: [], waiting: [] }
-  const seen = new Set<number>()
-  marks.slots.forEach((state, slot) => {
-    if (state === SLOT.free) return
-    seen.add(slot)
-    if (state === SLOT.suspended) casualties.suspended.push(slot)
-    else if (state === SLOT.done) casualties.done.push(slot)
-    else if (state === SLOT.waiting) casualties.waiting.push(slot)
-  })
-  // Those that the kernel had not even read.
-  for (const slot of entering) if (!seen.has(slot)) casualties.waiting.push(slot)
-  return casualties
 }

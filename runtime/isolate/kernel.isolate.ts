@@ -115,6 +115,7 @@ function pump(flags: number, ...frames: Array<number | string>): [rows: string, 
   current = null
   if ((flags & PUMP.keep) === 0) {
     freeDone()
+    marks.ints[MARK.pump] = ((marks.ints[MARK.pump] as number) + 1) | 0
     beginAnswer()
   }
   for (let index = 0; index < frames.length; index += 2) {

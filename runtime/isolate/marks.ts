@@ -18,6 +18,8 @@ export const MARK = {
   zombies: 3,
   /** Events in the kernel that have no result yet. */
   held: 4,
+  /** Number of the pump that last freed the slots of answered results. */
+  pump: 5,
 } as const
 
 /** Places in the Float64 view: milliseconds since the epoch, `Infinity` for none. */

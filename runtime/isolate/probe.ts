@@ -4,7 +4,7 @@
  */
 import type { Fault } from '../contract/outcome.ts'
 import type { FunctionBundle } from '../contract/work.ts'
-import { MillraceError } from '../errors.ts'
+import { initError } from './init-error.ts'
 import { isolateScripts, type IsolateScripts } from './scripts.ts'
 import { StackMap } from './stack-map.ts'
 import { WorkerProcess } from './worker-process.ts'
@@ -112,6 +112,7 @@ class Prober {
       },
       output: () => {},
       isBusy: () => this.#pending.size > 0,
+      isStalled: () => false,
       memoryCapBytes: (baseBytes) => baseBytes + CAP_BYTES,
     })
     return worker
@@ -125,15 +126,6 @@ class Prober {
 
   #fail(id: number, fault: Fault): void {
     const pending = this.#settle(id)
-    pending?.reject(initError(fault, pending.bundle))
+    pending?.reject(initError(new StackMap(pending.bundle.map).fault(fault)))
   }
-}
-
-export function initError(fault: Fault, bundle: FunctionBundle): MillraceError {
-  const mapped = new StackMap(bundle.map).fault(fault)
-  return new MillraceError(
-    'FN_HANDLER_INIT',
-    `the function does not load: ${mapped.class}: ${mapped.message}`,
-    { detail: { class: mapped.class, message: mapped.message, stack: mapped.stack } },
-  )
 }

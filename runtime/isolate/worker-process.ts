@@ -29,6 +29,8 @@ export interface WorkerListener {
   output(text: string): void
   /** Whether it has work: how closely it is watched. */
   isBusy(): boolean
+  /** It answers, but its work does not come back. */
+  isStalled(): boolean
   memoryCapBytes(baseBytes: number): number
 }
 
@@ -164,8 +166,8 @@ export class WorkerProcess {
       void this.kill('memory', `${mib(bytes)} MiB resident, ${mib(cap)} MiB allowed`)
       return
     }
-    if (this.#listener.isBusy() && this.#isSilent()) {
-      void this.kill('silent', `no answer for ${GIVE_UP_AFTER_MS} ms`)
+    if (this.#listener.isBusy() && (this.#isSilent() || this.#listener.isStalled())) {
+      void this.kill('silent', 'no answer in time')
       return
     }
     this.#scheduleWatch()
