@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { eventually } from '../support/eventually.ts'
 import { post } from '../support/http-post.ts'
-import { project, repositoryFile } from '../support/project.ts'
+import { project } from '../support/project.ts'
 
 const BROKER = 'events/kafka-broker'
 
@@ -173,11 +173,4 @@ describe('fn', () => {
       assert.equal(result.stdout, '')
     })
   }
-
-  it('says in the README what it says itself', async () => {
-    const readme = await repositoryFile('README.md')
-    for (const command of ['fn send', 'fn events', 'fn explain', 'fn lag', 'fn dlq list']) {
-      assert.ok(readme.includes(command), command)
-    }
-  })
 })

@@ -3,7 +3,7 @@
  * its own, on free ports.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -129,9 +129,4 @@ async function start(
       return ended
     },
   }
-}
-
-/** The whole text of a file of this repository. */
-export function repositoryFile(path: string): Promise<string> {
-  return readFile(join(REPOSITORY, path), 'utf8')
 }
