@@ -13,7 +13,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP']
  */
 const SAME_SIGNAL_MS = 1_000
 
-/** Runs `work`; a set-up that failed is told without a stack and ends with 1. */
+/** Runs `work`; a set-up that failed is told without a stack. */
 export async function orExplain(work) {
   watchNpm(() => process.kill(process.pid, 'SIGTERM'))
   try {
@@ -21,7 +21,7 @@ export async function orExplain(work) {
   } catch (error) {
     if (!(error instanceof SetupError)) throw error
     process.stderr.write(`${error.message}\n`)
-    process.exitCode = 1
+    process.exitCode = error.exitCode
   }
 }
 

@@ -1,12 +1,15 @@
 import { spawn } from 'node:child_process'
 import { SetupError } from './setup-error.js'
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP']
+
 /**
  * Runs npm without showing its output, which on Node 20 is mostly warnings about engines that do not
  * matter here. A failure shows all of it, with what to do.
  */
 export async function runNpm(args, { cwd, purpose }) {
-  const { code, output } = await collect('npm', args, cwd, purpose)
+  const { code, output, interrupted } = await collect('npm', args, cwd, purpose)
+  if (interrupted) throw new SetupError(`millrace: interrupted while npm ${purpose}.`, 130)
   if (code === 0) return
   throw new SetupError(
     [
@@ -30,6 +33,13 @@ function collect(command, args, cwd, purpose) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
+    let interrupted = false
+    // Left alone, npm would go on in a folder that nobody waits for.
+    const interrupt = (signal) => {
+      interrupted = true
+      child.kill(signal)
+    }
+    for (const signal of SIGNALS) process.on(signal, interrupt)
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => {
         output += text
@@ -44,7 +54,10 @@ function collect(command, args, cwd, purpose) {
         ),
       )
     })
-    child.on('close', (code) => resolve({ code, output }))
+    child.on('close', (code) => {
+      for (const signal of SIGNALS) process.off(signal, interrupt)
+      resolve({ code, output, interrupted })
+    })
   })
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -109,6 +109,23 @@ test('a failed installation says what happened and what to do, and ends with 1',
   assert.match(stderr, /npm failed while it installs the dependencies/)
   assert.match(stderr, /npm error code ENOTFOUND\n\nThe npm registry could not be reached\./)
   assert.doesNotMatch(stderr, /noise|\n {4}at /)
+})
+
+test('an interrupted installation takes npm with it and leaves nothing half done', async (t) => {
+  const project = await makeProject(t)
+  const gate = join(project.root, 'gate')
+  await promisify(execFile)('mkfifo', [gate])
+  await mkdir(join(project.root, 'node_modules'))
+  await writeFile(join(project.root, 'node_modules', '.package-lock.json'), JSON.stringify(LOCK))
+  const env = { ...(await project.olderNode()), NPM_GATE: gate }
+  const child = project.start('fn.js', [], env)
+  await printed(child, /installing Node 24/)
+  // The fake npm opens the gate for reading: from then on it runs.
+  const opened = await open(gate, 'w')
+  child.kill('SIGTERM')
+  assert.deepEqual(await once(child, 'exit'), [130, null])
+  await opened.close()
+  assert.deepEqual(await readdir(join(project.root, 'cache')), [])
 })
 
 test('a signal reaches the command, and its exit code comes back', async (t) => {
