@@ -24,7 +24,9 @@ export function defineCommand<Options>(
   command: Command
   runs: (run: Run<Options>) => Command
 } {
-  const command = new Command(name).description(summary).showHelpAfterError()
+  const command = new Command(name)
+    .description(summary)
+    .showHelpAfterError('fn help, or --help after a command, shows what there is')
   return {
     command,
     runs: (run) =>

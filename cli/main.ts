@@ -13,6 +13,13 @@ import { sendCommand } from './commands/send.ts'
 import { startCommand } from './commands/start.ts'
 import { EXIT, report } from './output.ts'
 
+// Whoever reads our output may have had enough: `fn events | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  // oxlint-disable-next-line unicorn/no-process-exit -- nobody is left to write to
+  process.exit(EXIT.done)
+})
+
 const program = new Command('fn')
   .description('Millrace: small TypeScript handlers over CloudEvents')
   .version(VERSION)

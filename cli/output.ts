@@ -15,6 +15,14 @@ export function print(line: string): void {
   process.stdout.write(`${line}\n`)
 }
 
+/**
+ * JSON on one line. A line break in valid JSON stands between tokens, never inside a string, so that a
+ * payload's own text needs no parsing for it.
+ */
+export function onOneLine(json: string): string {
+  return json.replaceAll(/[\r\n]+/g, ' ')
+}
+
 /** One line for a person. */
 export function say(line: string): void {
   process.stderr.write(`${line}\n`)

@@ -7,7 +7,7 @@ import { MillraceError } from '../../runtime/errors.ts'
 import { Command } from 'commander'
 import { defineCommand, useLog, wholeNumber, withLogFlags } from '../command.ts'
 import type { LogAccess } from '../log-access.ts'
-import { EXIT, print } from '../output.ts'
+import { EXIT, onOneLine, print } from '../output.ts'
 
 interface DlqListOptions {
   function?: string
@@ -94,7 +94,7 @@ async function runDlqShow(
   }
   const line = describe(at, record)
   const stack = header(record, DEAD_LETTER_HEADERS.stack)
-  const event = encodeJson(decodeRecord(record)).toString()
+  const event = onOneLine(encodeJson(decodeRecord(record)).toString())
   if (options.json) {
     print(`${JSON.stringify({ ...line, stack: stack ?? null }).slice(0, -1)},"event":${event}}`)
     return EXIT.done

@@ -8,7 +8,7 @@ import { isMillraceError, MillraceError } from '../../runtime/errors.ts'
 import type { Command } from 'commander'
 import { defineCommand, useLog, wholeNumber, withLogFlags } from '../command.ts'
 import type { LogAccess } from '../log-access.ts'
-import { EXIT, print, say } from '../output.ts'
+import { EXIT, onOneLine, print, say } from '../output.ts'
 
 interface EventsOptions {
   broker?: string
@@ -168,7 +168,7 @@ function describe(
   try {
     const event = decodeRecord(record)
     if (options.type !== undefined && event.attributes.type !== options.type) return undefined
-    const json = encodeJson(event).toString()
+    const json = onOneLine(encodeJson(event).toString())
     if (options.json) return `${JSON.stringify(place).slice(0, -1)},"event":${json}}`
     const { type, id, source } = event.attributes
     const data = event.data === undefined ? '' : dataText(event.data.bytes)

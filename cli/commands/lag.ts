@@ -49,7 +49,8 @@ async function runLag(access: LogAccess, options: LagOptions): Promise<number> {
   for (const trigger of functions.flatMap((one) => one.triggers)) {
     lines.push(...(await lagOf(access, trigger, live)))
   }
-  for (const line of lines) print(options.json ? JSON.stringify(line) : readable(line))
+  const shown = options.json ? lines.map((line) => JSON.stringify(line)) : summaries(lines)
+  for (const line of shown) print(line)
   return EXIT.done
 }
 
@@ -86,11 +87,23 @@ async function lagOf(
   })
 }
 
-function readable(line: LagLine): string {
-  const flags = [line.attached === false ? 'detached' : '', line.paused ? 'paused' : '']
-  return (
-    `${line.trigger}  ${line.topic}/${line.partition}  lag ${line.lag}` +
-    `  (committed ${line.committed ?? 'nothing yet'}, end ${line.end}` +
-    `${line.inFlight === null ? '' : `, in flight ${line.inFlight}`})  ${flags.filter(Boolean).join(' ')}`
-  ).trimEnd()
+/** One line a trigger; the partitions stand in the JSON. */
+function summaries(lines: readonly LagLine[]): string[] {
+  return [...Map.groupBy(lines, (line) => line.trigger)].map(([trigger, own]) => {
+    const sum = (value: (line: LagLine) => number | null): number =>
+      own.reduce((total, line) => total + (value(line) ?? 0), 0)
+    const notes = [
+      own.some((line) => line.attached === false) ? 'detached' : '',
+      own.some((line) => line.paused === true) ? 'paused' : '',
+      own.every((line) => line.committed === null) ? 'never ran' : '',
+    ]
+    return [
+      trigger,
+      `lag ${sum((line) => line.lag)}`,
+      own[0]?.inFlight === null ? '' : `in flight ${sum((line) => line.inFlight)}`,
+      ...notes,
+    ]
+      .filter(Boolean)
+      .join('  ')
+  })
 }

@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { brokerTopic } from '../../runtime/broker/names.ts'
 import { decodeRecord } from '../../runtime/codec/record.ts'
+import type { LogRecord } from '../../runtime/contract/broker.ts'
 import type { Event } from '../../runtime/contract/event.ts'
 import type { Runtime } from '../../runtime/start.ts'
 import { configOf, defineCommand, withConfigFlags } from '../command.ts'
@@ -21,6 +22,7 @@ const BROKER = { namespace: 'events', name: 'kafka-broker' }
 /** Long enough for the whole chain of functions on a busy machine. */
 const SAMPLE_DEADLINE_MS = 10_000
 const QUIET_MS = 600
+const POLL_MS = 20
 
 export function mainJobCommand(): Command {
   const { command, runs } = defineCommand<Record<string, unknown>>(
@@ -83,13 +85,17 @@ async function* followed(
   const until = Date.now() + SAMPLE_DEADLINE_MS
   let quietSince = Date.now()
   while (Date.now() < until && Date.now() - quietSince < QUIET_MS) {
+    const fresh: LogRecord[] = []
     for (const [partition, position] of from) {
-      const batch = await runtime.broker.read({ topic, partition }, position, { waitMs: 10 })
+      const batch = await runtime.broker.read({ topic, partition }, position)
       from.set(partition, batch.next)
-      for (const record of batch.records) {
-        quietSince = Date.now()
-        yield decodeRecord(record)
-      }
+      fresh.push(...batch.records)
+    }
+    if (fresh.length > 0) quietSince = Date.now()
+    else await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    // Causes before effects, as far as the partitions' clocks tell.
+    for (const record of fresh.toSorted((a, b) => a.timestamp - b.timestamp)) {
+      yield decodeRecord(record)
     }
     if (runtime.pipeline.consumer.states().some((state) => state.inFlight > 0)) {
       quietSince = Date.now()

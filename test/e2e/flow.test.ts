@@ -93,7 +93,11 @@ forEachDriver('the way of an event', (driver) => {
       return { type: 'out' }
     `
       const p = await project(t, {
-        [`${ns}.ts`]: fnSource(broker, body, `delivery: { retry: 1, backoffDelay: 'PT0.01S' },`),
+        [`${ns}.ts`]: fnSource(
+          broker,
+          body,
+          `delivery: { retry: 1, backoffDelay: 'PT0.01S' }, limits: { cpuMs: 1_000 },`,
+        ),
       })
       assert.equal((await p.fn(['build'])).code, 0)
       const runtime = await p.start(driver.flags())
