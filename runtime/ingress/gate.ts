@@ -38,8 +38,9 @@ export function admit(
     refuse(reply, { code: 'FN_INGRESS_DRAINING', message: 'this runtime is stopping; send again' })
     return undefined
   }
+  // A path that matches no route has neither.
   const { namespace = '', broker = '' } = request.params as Record<string, string>
-  const topic = request.is404 ? undefined : options.topicOf(namespace, broker)
+  const topic = options.topicOf(namespace, broker)
   if (topic === undefined) {
     refuse(reply, unknownPath(options.brokers()))
     return undefined

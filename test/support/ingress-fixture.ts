@@ -128,6 +128,14 @@ export function refusalOf(answer: Answer): { code: string; message: string } {
   return (JSON.parse(answer.body) as { error: { code: string; message: string } }).error
 }
 
+/** A request of an event as bytes on the wire, with `headers` besides, and as much body as is given. */
+export function rawRequest(headers: Record<string, string>, body = ''): string {
+  const lines = Object.entries({ ...EVENT_HEADERS, host: 'x', ...headers }).map(
+    ([name, value]) => `${name}: ${value}\r\n`,
+  )
+  return `POST ${PATH} HTTP/1.1\r\n${lines.join('')}\r\n${body}`
+}
+
 /** Writes raw bytes on one connection and gives what came back until the server closed it. */
 export function sendRaw(port: number, bytes: Buffer | string, endAfter = false): Promise<string> {
   return new Promise((resolve) => {

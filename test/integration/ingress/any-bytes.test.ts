@@ -68,7 +68,7 @@ test('any headers and body get 202, or a 4xx with a code: never a crash or a 500
         assert.equal(bufferedBytes(), 0)
       },
     ),
-    { numRuns: 300 },
+    { numRuns: 150 },
   )
 })
 
@@ -80,7 +80,7 @@ test('any path gets 404, 202 or 400', async (t) => {
       const answer = await send(port, { path: text })
       assert.ok([202, 404, 400].includes(answer.status), String(answer.status))
     }),
-    { numRuns: 200 },
+    { numRuns: 100 },
   )
 })
 
@@ -102,7 +102,7 @@ test('any bytes on a connection are survived', async (t) => {
       const answer = await sendRaw(port, all, true)
       assert.match(answer, /^(HTTP\/1\.1 4\d\d |$)/)
     }),
-    { numRuns: 200 },
+    { numRuns: 100 },
   )
   assert.equal((await send(port)).status, 202)
   assert.deepEqual(logged, [])

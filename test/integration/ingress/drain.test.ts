@@ -6,6 +6,7 @@ import { HeldLog, OpenLog, until } from '../../support/held-log.ts'
 import {
   EVENT_HEADERS,
   PATH,
+  rawRequest,
   refusalOf,
   send,
   startIngress,
@@ -45,10 +46,7 @@ test('a request whose body was still arriving when the drain began is finished',
   const { port, ingress, bufferedBytes } = await startIngress(t, log)
   const socket = connect(port, '127.0.0.1')
   t.after(() => socket.destroy())
-  const head = Object.entries({ ...EVENT_HEADERS, 'content-length': '2', host: 'x' })
-  socket.write(
-    `POST ${PATH} HTTP/1.1\r\n${head.map((pair) => pair.join(': ')).join('\r\n')}\r\n\r\n1`,
-  )
+  socket.write(rawRequest({ 'content-length': '2' }, '1'))
   await until(() => bufferedBytes() === 1, 'the first byte is here')
   const drain = ingress.drain()
   const answer = new Promise<string>((resolve) => {
@@ -108,3 +106,41 @@ test('close does not wait for a sender that never ends its request', async (t) =
   await ingress.close()
   await closed
 })
+
+test('a request that ends while the ingress closes gets its 503 too', async (t) => {
+  const { port, ingress } = await startIngress(t, new OpenLog())
+  const socket = connect(port, '127.0.0.1')
+  const received: string[] = []
+  const ended = new Promise<void>((resolve) => {
+    socket.on('data', (data) => received.push(data.toString()))
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => resolve())
+  })
+  const request = rawRequest({ 'content-length': '0' })
+  await new Promise<void>((resolve) => {
+    socket.write(request.slice(0, 20), () => resolve())
+  })
+  // The answer on a later connection says that the server has the earlier one.
+  await send(port)
+  const close = ingress.close()
+  await untilRefused(port)
+  socket.write(request.slice(20))
+  await ended
+  assert.match(received.join(''), /^HTTP\/1\.1 503 [^]*FN_INGRESS_DRAINING/)
+  await close
+})
+
+/** The listening socket closes first, so then the close is under way. */
+async function untilRefused(port: number): Promise<void> {
+  for (;;) {
+    const refused = await new Promise<boolean>((resolve) => {
+      const probe = connect(port, '127.0.0.1')
+      probe.on('connect', () => {
+        probe.destroy()
+        resolve(false)
+      })
+      probe.on('error', () => resolve(true))
+    })
+    if (refused) return
+  }
+}

@@ -5,6 +5,7 @@ import { HeldLog, OpenLog, until } from '../../support/held-log.ts'
 import {
   EVENT_HEADERS,
   PATH,
+  rawRequest,
   refusalOf,
   send,
   sendRaw,
@@ -129,6 +130,30 @@ test('2 MiB are refused with 413 in every mode, with and without a length', asyn
   await until(() => bufferedBytes() === 0, 'nothing is held any more')
 })
 
+test('a length that is too large or does not fit is refused before the body comes', async (t) => {
+  const log = new HeldLog()
+  const { port, bufferedBytes } = await startIngress(t, log, {
+    maxEventBytes: 5_000,
+    maxBufferBytes: 10_000,
+  })
+  const onlyHead = (length: number): Promise<string> => {
+    const socket = connect(port, '127.0.0.1')
+    t.after(() => socket.destroy())
+    socket.write(rawRequest({ 'content-length': String(length) }))
+    return new Promise((resolve) => {
+      socket.once('data', (data) => resolve(data.toString()))
+    })
+  }
+  assert.match(await onlyHead(5_001), /^HTTP\/1\.1 413 /)
+  const held = [send(port, { body: 'x'.repeat(4_000) }), send(port, { body: 'x'.repeat(4_000) })]
+  await until(() => bufferedBytes() > 8_000, 'both wait')
+  assert.match(await onlyHead(4_000), /^HTTP\/1\.1 429 /)
+  log.end()
+  await until(() => log.appends.length === 2, 'the second append begins')
+  log.end()
+  for (const answer of await Promise.all(held)) assert.equal(answer.status, 202)
+})
+
 test('an event may be as large as maxEventBytes says, attributes included, and not larger', async (t) => {
   const log = new OpenLog()
   const { port } = await startIngress(t, log, { maxEventBytes: 1_000 })
@@ -176,10 +201,7 @@ test('a full buffer is answered with 429 and Retry-After, and takes again when i
 test('bytes count from their arrival and no longer when the sender breaks off', async (t) => {
   const { port, bufferedBytes } = await startIngress(t, new OpenLog())
   const socket = connect(port, '127.0.0.1')
-  const head = Object.entries({ ...EVENT_HEADERS, 'content-length': '1000', host: 'x' })
-  socket.write(
-    `POST ${PATH} HTTP/1.1\r\n${head.map((pair) => pair.join(': ')).join('\r\n')}\r\n\r\n0123456789`,
-  )
+  socket.write(rawRequest({ 'content-length': '1000' }, '0123456789'))
   await until(() => bufferedBytes() === 10, 'ten bytes are held')
   socket.resetAndDestroy()
   await until(() => bufferedBytes() === 0, 'they are let go')
@@ -219,9 +241,7 @@ test('bytes that are no HTTP are refused with JSON and the connection is closed'
 test('broken bytes behind a waiting request are not answered in its place', async (t) => {
   const log = new HeldLog()
   const { port } = await startIngress(t, log)
-  const head = Object.entries({ ...EVENT_HEADERS, host: 'x', 'content-length': '0' })
-  const request = `POST ${PATH} HTTP/1.1\r\n${head.map((pair) => pair.join(': ')).join('\r\n')}\r\n\r\n`
-  const received = sendRaw(port, `${request}garbage\r\n\r\n`)
+  const received = sendRaw(port, rawRequest({ 'content-length': '0' }, 'garbage\r\n\r\n'))
   assert.equal(await received, '')
   log.end()
 })
