@@ -41,6 +41,10 @@ function fnSource(broker: string, body: string, metadata = ''): string {
   `
 }
 
+const TWO_ATTEMPTS = `delivery: { retry: 1, backoffDelay: 'PT0.01S' },`
+/** Enough time to fill its memory, on a busy machine too. */
+const HOG = `${TWO_ATTEMPTS} limits: { memoryMiB: 32, cpuMs: 30_000 },`
+
 function event(id: string, data: unknown = {}): object {
   return { specversion: '1.0', id, source: '/e2e', type: 'in', data }
 }
@@ -87,17 +91,14 @@ forEachDriver('the way of an event', (driver) => {
       switch (event.data.do) {
         case 'throw': throw new TypeError('no stock')
         case 'loop': for (;;);
-        case 'allocate': { const all = []; for (;;) all.push({ all }) }
         case 'number': return 7
       }
       return { type: 'out' }
     `
+      const hog = fnSource(broker, 'const all = []; for (;;) all.push({ all })', HOG)
       const p = await project(t, {
-        [`${ns}.ts`]: fnSource(
-          broker,
-          body,
-          `delivery: { retry: 1, backoffDelay: 'PT0.01S' }, limits: { cpuMs: 1_000 },`,
-        ),
+        [`${ns}.ts`]: fnSource(broker, body, TWO_ATTEMPTS),
+        [`${ns}-hog.ts`]: hog.replace(`type: 'in'`, `type: 'hog'`),
       })
       assert.equal((await p.fn(['build'])).code, 0)
       const runtime = await p.start(driver.flags())
@@ -134,15 +135,19 @@ forEachDriver('the way of an event', (driver) => {
         event('throws', { do: 'throw' }),
         event('loops', { do: 'loop' }),
         event('good2', { do: 'none' }),
-        event('allocates', { do: 'allocate' }),
+        { ...event('allocates'), type: 'hog' },
         event('number', { do: 'number' }),
         event('good3', { do: 'none' }),
       ])
-      const letters = await eventually(async () => {
-        const found = await p.json<DeadLetterLine>(['dlq', 'list', ...operator(driver.flags())])
-        const own = found.filter((line) => line.ref.includes(ns))
-        return own.length === 5 ? own : undefined
-      }, 'five dead letters')
+      const letters = await eventually(
+        async () => {
+          const found = await p.json<DeadLetterLine>(['dlq', 'list', ...operator(driver.flags())])
+          const own = found.filter((line) => line.ref.includes(ns))
+          return own.length === 5 ? own : undefined
+        },
+        'five dead letters',
+        60_000,
+      )
       const byId = Object.fromEntries(letters.map((one) => [one.id, `${one.code} ${one.attempts}`]))
       assert.deepEqual(byId, {
         forged: 'FN_DATA_INVALID 1',
