@@ -47,6 +47,10 @@ export const ERRORS = {
     retry: 'never',
     when: 'A second process opens the embedded log that another one holds.',
   },
+  FN_BROKER_REFUSED: {
+    retry: 'backoff',
+    when: 'The log refuses a request as it is: not authorised, against a policy, or invalid.',
+  },
   FN_BROKER_CLOSED: { retry: 'never', when: 'A call to a broker that was closed.' },
 
   // HTTP, at the ingress and the health server
