@@ -16,8 +16,11 @@ export class Demand implements FetchPartition {
   readonly batch: Promise<ReadBatch>
   /** A broker has looked at it. */
   tried = false
-  /** The answer held a batch that was cut. */
-  wasCut = false
+  /**
+   * There was something to read, and none of it in the answer: a broker gives a batch that is larger
+   * than asked for to the first partition of a request only.
+   */
+  starved = false
   /** When the first of the failures in a row happened. */
   failingSince: number | undefined
   failures = 0

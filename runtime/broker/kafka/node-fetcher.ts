@@ -66,16 +66,17 @@ export class NodeFetcher {
     if (demands.length > 0) void this.#fetch(QUICK_LANE, demands, 0)
   }
 
-  /** Takes demands out of the waiting ones, at most one a partition. */
+  /** Takes demands out of the waiting ones, at most one a partition; a starved one goes alone. */
   #take(fits: (demand: Demand) => boolean): Demand[] {
     const taken = new Map<string, Demand>()
     for (const demand of this.#waiting) {
       if (taken.has(demand.key) || !fits(demand)) continue
+      if (demand.starved && taken.size > 0) continue
       taken.set(demand.key, demand)
-      this.#waiting.delete(demand)
+      if (demand.starved) break
     }
-    // A broker cuts all but the first partition's first batch to the size asked for.
-    return [...taken.values()].toSorted((a, b) => Number(b.wasCut) - Number(a.wasCut))
+    for (const demand of taken.values()) this.#waiting.delete(demand)
+    return [...taken.values()]
   }
 
   /** Never rejects. */

@@ -113,10 +113,11 @@ export class Reader {
     }
     demand.failures = 0
     demand.failingSince = undefined
-    demand.wasCut = decoded.cut
-    const { records, next, cut } = decoded
-    const isOver = Date.now() >= demand.until
-    if (next === from && (cut || !isOver)) {
+    const { records, next } = decoded
+    const isEmpty = next === from
+    const isStarved = isEmpty && answer.lastStableOffset > from && !demand.starved
+    demand.starved = isStarved
+    if (isStarved || (isEmpty && Date.now() < demand.until)) {
       void this.#route(demand)
       return
     }

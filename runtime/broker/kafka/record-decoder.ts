@@ -23,8 +23,6 @@ export interface Decoded {
   records: LogRecord[]
   /** Where to read on. */
   next: number
-  /** The bytes began with a batch that was cut: nothing could be read. */
-  cut: boolean
 }
 
 export interface DecodeOptions {
@@ -50,10 +48,10 @@ export function decodeRecords(bytes: Buffer, options: DecodeOptions): Decoded {
     const lastOffset = readOffset(batch, 0) + batch.readInt32BE(23)
     // Control batches are looked at even below `from`: they end aborted transactions.
     const skip = isAborted(batch, lastOffset) || lastOffset < from
-    if (!skip && !decodeBatch(batch, from, into)) return { ...into, cut: false }
+    if (!skip && !decodeBatch(batch, from, into)) return into
     if (lastOffset >= from) into.next = lastOffset + 1
   }
-  return { records: into.records, next: into.next, cut: bytes.length > 0 && at === 0 }
+  return into
 }
 
 interface Collected {
