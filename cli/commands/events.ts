@@ -3,7 +3,12 @@ import type { LogReader } from '../../runtime/admin/protocol.ts'
 import { brokerTopic, parseObjectName } from '../../runtime/broker/names.ts'
 import { encodeJson } from '../../runtime/codec/json-format.ts'
 import { decodeRecord } from '../../runtime/codec/record.ts'
-import type { LogRecord, PartitionRange } from '../../runtime/contract/broker.ts'
+import type {
+  LogRecord,
+  PartitionRange,
+  ReadBatch,
+  TopicPartition,
+} from '../../runtime/contract/broker.ts'
 import { isMillraceError, MillraceError } from '../../runtime/errors.ts'
 import type { Command } from 'commander'
 import { defineCommand, useLog, wholeNumber, withLogFlags } from '../command.ts'
@@ -53,16 +58,88 @@ async function runEvents(access: LogAccess, options: EventsOptions): Promise<num
   const topics = await topicsToRead(access.reader, options)
   const places = await startingPlaces(access.reader, topics, options)
   let left = options.limit ?? Number.POSITIVE_INFINITY
-  const show = (range: PartitionRange, record: LogRecord): boolean => {
-    const line = describe(range, record, options)
-    if (line !== undefined && left > 0) {
-      left--
-      print(line)
-    }
-    return left > 0
+  for await (const placed of inTimeOrder(access.reader, places)) {
+    if (left === 0 || options.signal.aborted) return EXIT.done
+    if (show(placed, options)) left--
   }
-  await Promise.all(places.map((place) => readPartition(access.reader, place, options, show)))
+  if (!options.follow) return EXIT.done
+  // From here on the events are shown as they come.
+  const stop = new AbortController()
+  const signal = AbortSignal.any([stop.signal, options.signal])
+  if (left === 0) stop.abort()
+  const following = places.map(async ({ topic, partition, end }) => {
+    for await (const placed of recordsOf(access.reader, { topic, partition }, end, signal)) {
+      if (signal.aborted) return
+      if (show(placed, options)) left--
+      if (left === 0) stop.abort()
+    }
+  })
+  await Promise.all(following)
   return EXIT.done
+}
+
+interface PlacedRecord {
+  at: TopicPartition
+  record: LogRecord
+}
+
+/** What the log holds now, merged by the time of the records as far as order in a partition allows. */
+async function* inTimeOrder(
+  reader: LogReader,
+  ranges: readonly PartitionRange[],
+): AsyncGenerator<PlacedRecord> {
+  const streams = ranges.map((range) => recordsUpTo(reader, range))
+  const heads = await Promise.all(streams.map((stream) => stream.next()))
+  for (;;) {
+    let first = -1
+    let earliest = Number.POSITIVE_INFINITY
+    for (const [index, head] of heads.entries()) {
+      if (head.done || head.value.record.timestamp >= earliest) continue
+      first = index
+      earliest = head.value.record.timestamp
+    }
+    if (first < 0) return
+    yield (heads[first] as IteratorResult<PlacedRecord>).value as PlacedRecord
+    heads[first] = await (streams[first] as AsyncGenerator<PlacedRecord, void>).next()
+  }
+}
+
+async function* recordsUpTo(
+  reader: LogReader,
+  range: PartitionRange,
+): AsyncGenerator<PlacedRecord, void> {
+  if (range.start >= range.end) return
+  for await (const placed of recordsOf(reader, range, range.start)) {
+    if (placed.record.offset >= range.end) return
+    yield placed
+    if (placed.record.offset === range.end - 1) return
+  }
+}
+
+/** Ends at the end of the log; with a signal, waits there for more until it fires. */
+async function* recordsOf(
+  reader: LogReader,
+  at: TopicPartition,
+  from: number,
+  signal?: AbortSignal,
+): AsyncGenerator<PlacedRecord, void> {
+  let position = from
+  while (!signal?.aborted) {
+    let batch: ReadBatch
+    try {
+      batch = await reader.read(at, position, { waitMs: signal === undefined ? 0 : READ_WAIT_MS })
+    } catch (error) {
+      if (!isMillraceError(error, 'FN_BROKER_OFFSET_OUT_OF_RANGE')) throw error
+      const [now] = await reader.ranges([at])
+      if (now === undefined || now.start <= position) throw error
+      say(`${at.topic}/${at.partition}: offsets ${position} to ${now.start - 1} have expired`)
+      position = now.start
+      continue
+    }
+    for (const record of batch.records) yield { at, record }
+    if (batch.next === position && signal === undefined) return
+    position = batch.next
+  }
 }
 
 async function topicsToRead(reader: LogReader, options: EventsOptions): Promise<string[]> {
@@ -125,36 +202,15 @@ async function startingPlaces(
   })
 }
 
-async function readPartition(
-  reader: LogReader,
-  range: PartitionRange,
-  options: EventsOptions,
-  show: (range: PartitionRange, record: LogRecord) => boolean,
-): Promise<void> {
-  let position = range.start
-  while (!options.signal.aborted && (options.follow || position < range.end)) {
-    let batch
-    try {
-      batch = await reader.read(range, position, { waitMs: options.follow ? READ_WAIT_MS : 0 })
-    } catch (error) {
-      if (!isMillraceError(error, 'FN_BROKER_OFFSET_OUT_OF_RANGE')) throw error
-      const [now] = await reader.ranges([range])
-      if (now === undefined || now.start <= position) throw error
-      say(`${range.topic}/${range.partition}: offsets ${position} to ${now.start - 1} have expired`)
-      position = now.start
-      continue
-    }
-    for (const record of batch.records) {
-      if (!options.follow && record.offset >= range.end) return
-      if (!show(range, record)) return
-    }
-    if (batch.next === position && !options.follow) return
-    position = batch.next
-  }
+/** True when the record was shown. */
+function show({ at, record }: PlacedRecord, options: EventsOptions): boolean {
+  const line = describe(at, record, options)
+  if (line !== undefined) print(line)
+  return line !== undefined
 }
 
 function describe(
-  { topic, partition }: PartitionRange,
+  { topic, partition }: TopicPartition,
   record: LogRecord,
   options: EventsOptions,
 ): string | undefined {
