@@ -29,7 +29,7 @@ const DEFAULT_REBALANCE_TIMEOUT_MS = 30_000
 const LONGEST_HEARTBEAT_INTERVAL_MS = 1_000
 /** From the broker's call for a rebalance to our noticing it, and from the end of the drain to it. */
 const REBALANCE_ROOM_MS = 5_000
-const PARTITIONS_CHECK_MS = 10_000
+const PARTITIONS_CHECK_MS = 5_000
 const FIRST_JOIN_DEADLINE_MS = 60_000
 const LEAVE_TIMEOUT_MS = 2_000
 const RETRY_PAUSE_MS = 200
