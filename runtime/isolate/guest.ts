@@ -3,8 +3,9 @@
  * never load this file.
  *
  * Rules (each was seen to break otherwise): one call in flight an isolate; nothing of the host is
- * handed in but text, numbers and the marks; answers come as a copied array of strings, since a bare
- * string is kept outside the heap and never collected in time; after a timeout the isolate is disposed.
+ * handed in but text, numbers and the marks; strings cross inside copied arrays in both directions,
+ * since a bare string is kept outside the heap and not collected in time; after a timeout the isolate
+ * is disposed.
  */
 import ivm from 'isolated-vm'
 import type { IsolateLimits, LossCause } from '../contract/worker-messages.ts'
@@ -42,10 +43,11 @@ export type PumpOutcome =
   | { kind: 'rejection'; message: string }
   | { kind: 'lost'; cause: LossCause; starved: boolean }
 
+type Frames = Array<number | string>
 type Call<Args extends unknown[]> = ivm.Reference<(...args: Args) => string[]>
 
 interface GuestKernel {
-  pump(flags: number, ...frames: Array<number | string>): string[]
+  pump(flags: number, frames: Frames): string[]
   take(): string[]
   metadata(): string[]
 }
@@ -54,7 +56,7 @@ export class Guest {
   readonly marks: Marks
   readonly #isolate: ivm.Isolate
   readonly #options: GuestOptions
-  #pump: Call<[number, ...Array<number | string>]> | undefined
+  #pump: Call<[number, Frames]> | undefined
   #metadata: Call<[]> | undefined
   exports: string[] = []
   #disposed = false
@@ -121,14 +123,14 @@ export class Guest {
   }
 
   /** `frames`: pairs of header units and text. Never rejects; stays pending if the thread is stuck. */
-  async pump(flags: number, frames: Array<number | string>): Promise<PumpOutcome> {
-    const call = this.#pump as Call<[number, ...Array<number | string>]>
+  async pump(flags: number, frames: Frames): Promise<PumpOutcome> {
+    const call = this.#pump as Call<[number, Frames]>
     const limitMs = START_BUDGET_MS + this.#options.limits.cpuMs + PUMP_MARGIN_MS
     const cpuBefore = process.cpuUsage()
     const startedAt = performance.now()
     try {
       const [rows, texts] = await this.#watched(limitMs, () =>
-        call.apply(undefined, [flags, ...frames], copied(limitMs)),
+        call.apply(undefined, [flags, frames], { ...copied(limitMs), arguments: { copy: true } }),
       )
       return { kind: 'answer', rows: rows as string, texts: texts as string }
     } catch (error) {

@@ -64,7 +64,7 @@ const suspended = new DueList<Run>((due) => {
 })
 
 export interface Kernel {
-  pump(flags: number, ...frames: Array<number | string>): [rows: string, texts: string]
+  pump(flags: number, frames: Array<number | string>): [rows: string, texts: string]
   take(): [exports: string]
   metadata(): [json: string]
 }
@@ -107,7 +107,7 @@ function metadata(): [json: string] {
 }
 
 /** `frames`: pairs of the units of a header and the text that begins with it. */
-function pump(flags: number, ...frames: Array<number | string>): [rows: string, texts: string] {
+function pump(flags: number, frames: Array<number | string>): [rows: string, texts: string] {
   marks.ints[MARK.running] = -1
   marks.ints[MARK.more] = 0
   pumpStartedAt = dateNow()
