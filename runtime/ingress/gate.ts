@@ -34,7 +34,6 @@ export function admit(
   options: GateOptions,
 ): Admitted | undefined {
   if (options.draining()) {
-    void reply.header('connection', 'close')
     refuse(reply, { code: 'FN_INGRESS_DRAINING', message: 'this runtime is stopping; send again' })
     return undefined
   }
