@@ -64,9 +64,12 @@ export class Connections {
   /** Closes the lane's connections; what waits for an answer there fails. */
   async closeLane(lane: Lane): Promise<void> {
     const keys = [...this.#open.keys()].filter((key) => key.startsWith(`${lane.name}/`))
-    const all = keys.map((key) => this.#open.get(key))
-    for (const key of keys) this.#open.delete(key)
-    await Promise.all(all.map((opening) => opening?.then(closeConnection, () => {})))
+    const all = keys.map(async (key) => {
+      const opening = this.#open.get(key)
+      this.#open.delete(key)
+      await opening?.then(closeConnection, () => {})
+    })
+    await Promise.all(all)
   }
 
   /** Idempotent; at most about a second. */

@@ -93,9 +93,9 @@ export class PartitionQueue implements TopicPartition {
 
   /** The batch on its way is durable from `offset` on. */
   succeeded(offset: number): void {
-    const { calls, indexes, encoder, expired } = this.#tried as TriedBatch
+    const { calls, indexes, encoder } = this.#tried as TriedBatch
     const { topic, partition } = this
-    for (let i = 0; i < calls.length && !expired; i++) {
+    for (let i = 0; i < calls.length; i++) {
       calls[i]?.settle(indexes[i] as number, { ok: true, topic, partition, offset: offset + i })
     }
     encoder.release()
@@ -155,9 +155,11 @@ export class PartitionQueue implements TopicPartition {
     this.#identity = undefined
   }
 
-  #fail({ calls, indexes }: Batch, error: Error): void {
+  #fail(batch: Batch, error: Error): void {
+    // Once: the answer to a batch that has failed by its deadline comes here again.
+    const calls = batch.calls.splice(0)
     for (let i = 0; i < calls.length; i++) {
-      calls[i]?.settle(indexes[i] as number, { ok: false, topic: this.topic, error })
+      calls[i]?.settle(batch.indexes[i] as number, { ok: false, topic: this.topic, error })
     }
   }
 }
