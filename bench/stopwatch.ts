@@ -16,7 +16,7 @@ const SAMPLE_MS = 100
 export function stopwatch(): {
   /** The first call counts. */
   start: () => void
-  /** Prints the figures as one JSON line. */
+  /** Prints the figures as one JSON line; the first call counts. */
   stop: (events: number) => void
   done: Promise<void>
 } {
@@ -24,6 +24,7 @@ export function stopwatch(): {
   let startedAt: number | undefined
   let cpuBefore = 0
   let rssKiB = 0
+  let stopped = false
   const sampler = setInterval(() => {
     rssKiB = Math.max(rssKiB, sumOver(processTree(), rssOf))
   }, SAMPLE_MS)
@@ -34,6 +35,8 @@ export function stopwatch(): {
       cpuBefore = sumOver(processTree(), cpuSecondsOf)
     },
     stop: (events) => {
+      if (stopped) return
+      stopped = true
       clearInterval(sampler)
       const seconds = (performance.now() - (startedAt as number)) / 1000
       const cpuSeconds = sumOver(processTree(), cpuSecondsOf) - cpuBefore
