@@ -29,11 +29,19 @@ export function attributeName(name: string): AttributeName {
 
 /** The same for a name that stands in a message as bytes from `start` to `end`. */
 export function attributeNameAt(bytes: Buffer, start: number, end: number): AttributeName {
-  const slot = slotOf(bytes, start, end)
-  const known = bySlot[slot]
-  if (known !== undefined && sameBytes(known.bytes, bytes, start, end)) return known
+  return knownNameAt(bytes, start, end) ?? learn(bytes, start, end)
+}
+
+/** The same, but only for a name that was met before. */
+export function knownNameAt(bytes: Buffer, start: number, end: number): AttributeName | undefined {
+  const known = bySlot[slotOf(bytes, start, end)]
+  return known !== undefined && sameBytes(known.bytes, bytes, start, end) ? known : undefined
+}
+
+function learn(bytes: Buffer, start: number, end: number): AttributeName {
   const found = attributeName(bytes.toString('utf8', start, end))
-  if (known === undefined && byText.has(found.name)) bySlot[slot] = found
+  const slot = slotOf(bytes, start, end)
+  if (byText.has(found.name)) bySlot[slot] ??= found
   return found
 }
 

@@ -6,7 +6,13 @@
 import { isUtf8 } from 'node:buffer'
 import type { Attributes, AttributeValue } from '../contract/event.ts'
 import type { AttributeName } from './attribute-name.ts'
-import { checkValue, type OpenAttributes, requireAttributes, setAttribute } from './attributes.ts'
+import {
+  checkMeaning,
+  checkValue,
+  type OpenAttributes,
+  requireAttributes,
+  twice,
+} from './attributes.ts'
 import { invalidEvent } from './event-error.ts'
 
 /** More than the attributes of an ordinary event take; what does not fit is read one by one. */
@@ -61,10 +67,19 @@ export class AttributeReader {
     for (let i = 0; i < this.#count; i++) {
       const { name } = this.#names[i] as AttributeName
       const end = this.#ends[i] as number
-      setAttribute(attributes, name, this.#values[i] ?? text.slice(start, end))
+      const value = this.#values[i] ?? text.slice(start, end)
+      checkMeaning(name, value)
+      attributes[name] = value
       start = end
     }
+    // One count costs less than asking before each value whether it is there already.
+    if (Object.keys(attributes).length < this.#count) throw twice(this.#firstDouble())
     return requireAttributes(attributes)
+  }
+
+  #firstDouble(): string {
+    const names = this.#names.slice(0, this.#count).map(({ name }) => name)
+    return names.find((name, i) => names.indexOf(name) < i) ?? ''
   }
 
   /** Takes the bytes in if all of them are printable ASCII other than `stop` and there is room. */

@@ -49,19 +49,21 @@ export function checkValue(name: string, value: unknown): AttributeValue {
   }
 }
 
-/** Sets an attribute whose characters or type are already checked, holding it to its own rules. */
+/** Sets an attribute whose `checkValue` is done, holding it to its own rules; once only. */
 export function setAttribute(
   attributes: OpenAttributes,
   name: string,
   value: AttributeValue,
 ): void {
-  // `hasOwn` for the one name that every object inherits: `constructor`.
-  if (attributes[name] !== undefined && Object.hasOwn(attributes, name)) {
-    throw invalidEvent(`Attribute "${name}" occurs twice; send it once`)
-  }
+  if (Object.hasOwn(attributes, name)) throw twice(name)
+  checkMeaning(name, value)
+  attributes[name] = value
+}
+
+/** Holds a value whose `checkValue` is done to the rules of the attribute that it is for. */
+export function checkMeaning(name: string, value: AttributeValue): void {
   const expected = expectation(name, value)
   if (expected !== undefined) throw unfit(name, value, expected)
-  attributes[name] = value
 }
 
 /** Throws unless the four attributes that every event has are there. */
@@ -126,6 +128,10 @@ function checkInteger(name: string, value: number): number {
   }
   // There is no negative zero among the Integers; -0 would come back as 0 from every binding.
   return value === 0 ? 0 : value
+}
+
+export function twice(name: string): Error {
+  return invalidEvent(`Attribute "${name}" occurs twice; send it once`)
 }
 
 export function unfit(name: string, value: unknown, expected: string): Error {

@@ -8,9 +8,14 @@
 import { isUtf8 } from 'node:buffer'
 import type { Attributes, AttributeValue, Event, EventData } from '../contract/event.ts'
 import { isMillraceError } from '../errors.ts'
-import { type AttributeName, attributeName, attributeNameAt } from './attribute-name.ts'
+import {
+  type AttributeName,
+  attributeName,
+  attributeNameAt,
+  knownNameAt,
+} from './attribute-name.ts'
 import { AttributeReader } from './attribute-reader.ts'
-import { checkValue, unfit } from './attributes.ts'
+import { checkValue, twice, unfit } from './attributes.ts'
 import { invalidEvent, shown } from './event-error.ts'
 import { eventData } from './event-data.ts'
 import { arrayElements, isJsonText, objectMembers } from './json-scan.ts'
@@ -130,14 +135,13 @@ function memberName(bytes: Buffer, start: number, end: number): MemberName {
   if (length === 11 && bytes[start + 4] === UNDERSCORE) {
     if (bytes.toString('latin1', start, end) === 'data_base64') return 'data_base64'
   }
-  for (let i = start; i < end; i++) {
-    if (bytes[i] === BACKSLASH) return escapedName(bytes.toString('utf8', start - 1, end + 1))
-  }
-  return attributeNameAt(bytes, start, end)
+  return knownNameAt(bytes, start, end) ?? newName(bytes, start, end)
 }
 
 /** A name written with escapes is the same name: `"\u0069d"` is `id`, and a double of it. */
-function escapedName(json: string): MemberName {
+function newName(bytes: Buffer, start: number, end: number): MemberName {
+  const json = bytes.toString('utf8', start - 1, end + 1)
+  if (!json.includes('\\')) return attributeNameAt(bytes, start, end)
   const name = JSON.parse(json) as string
   return name === 'data' || name === 'data_base64' ? name : attributeName(name)
 }
@@ -150,9 +154,7 @@ function onlyOnce(name: string, before: number, now: number): number {
 /** `null` means unset (2.2), but the member is there all the same, and may be there only once. */
 function refuseDoubles(unset: readonly string[], attributes: Attributes): void {
   for (const [i, name] of unset.entries()) {
-    if (Object.hasOwn(attributes, name) || unset.indexOf(name) !== i) {
-      throw invalidEvent(`Attribute "${name}" occurs twice; send it once`)
-    }
+    if (Object.hasOwn(attributes, name) || unset.indexOf(name) !== i) throw twice(name)
   }
 }
 

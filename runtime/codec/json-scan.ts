@@ -121,7 +121,7 @@ function valueEnd(bytes: Buffer, from: number, end: number): number {
   let at = from
   let depth = 0
   let word = 0
-  const words: number[] = []
+  let words: number[] | undefined
   for (;;) {
     const byte = at < end ? bytes[at] : undefined
     if (byte === BRACE_OPEN || byte === BRACKET_OPEN) {
@@ -131,7 +131,7 @@ function valueEnd(bytes: Buffer, from: number, end: number): number {
         at++
       } else {
         if (depth > 0 && depth % LEVELS_PER_WORD === 0) {
-          words.push(word)
+          ;(words ??= []).push(word)
           word = 0
         }
         depth++
@@ -160,7 +160,7 @@ function valueEnd(bytes: Buffer, from: number, end: number): number {
       at++
       depth--
       word >>>= 1
-      if (depth > 0 && depth % LEVELS_PER_WORD === 0) word = words.pop() ?? 0
+      if (depth > 0 && depth % LEVELS_PER_WORD === 0) word = words?.pop() ?? 0
     }
   }
 }

@@ -31,7 +31,18 @@ test('H13 decodes exactly one round', () => {
   assert.equal(decode('%2541'), '%41')
 })
 
-for (const value of ['%C0%A0', '%FF', '%E2%82', 'a%80b', '%ED%A0%80', '%E2é', '\xff', 'é', '€']) {
+for (const value of [
+  '%C0%A0',
+  '%FF',
+  '%E2%82',
+  'a%80b',
+  '%ED%A0%80',
+  '%E2é',
+  '\xff',
+  'é',
+  '€',
+  '\u0141',
+]) {
   test(`H14 refuses ${JSON.stringify(value)}, which is not UTF-8`, () => {
     assert.throws(
       () => decode(value),

@@ -156,7 +156,7 @@ describe('data', () => {
   })
 
   test('J7 binary data without a content type gets none', () => {
-    const event = sampleEvent({}, { kind: 'binary', bytes: Buffer.from('x') })
+    const event = sampleEvent({}, { kind: 'binary', bytes: Buffer.from('{"a":1}') })
     assert.ok(!('datacontenttype' in encoded(event)))
     assert.deepEqual(decodeJson(encodeJson(event)), event)
   })
@@ -173,6 +173,12 @@ describe('data', () => {
     const event = sampleEvent({ datacontenttype: 'application/xml' }, data)
     assert.equal(encoded(event)['data'], '<much wow="xml"/>\n😀')
     assert.deepEqual(decodeJson(encodeJson(event)), event)
+  })
+
+  test('text whose bytes are not UTF-8 goes as data_base64 and keeps its bytes', () => {
+    const data = { kind: 'text' as const, bytes: Buffer.from([0x61, 0xff]) }
+    const event = sampleEvent({ datacontenttype: 'text/plain' }, data)
+    assert.equal(encoded(event)['data_base64'], 'Yf8=')
   })
 
   test('J10 refuses data beside data_base64', () => {

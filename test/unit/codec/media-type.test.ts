@@ -86,6 +86,7 @@ test('C16 compares type and parameter names in any case and parameters in any or
   assert.ok(!sameMediaType('a/b; x=Q', 'a/b; x=q'))
   assert.ok(!sameMediaType('a/b; x=1', 'a/b; y=1'))
   assert.ok(!sameMediaType('a/b; x=1', 'a/b'))
+  assert.ok(!sameMediaType('a/b; charset=utf-8', 'a/b; x=1'))
   assert.ok(!sameMediaType('text/plain', 'text/html'))
   assert.ok(!sameMediaType('text/plain', 'nothing'))
 })

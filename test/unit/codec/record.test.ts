@@ -190,6 +190,13 @@ describe('binary mode', () => {
     assert.equal(decodeRecord(record([...CE, ['ce_time', time]])).attributes.time, time)
   })
 
+  test('each record has its own content type, also where names or values are equally long', () => {
+    for (const type of ['text/plain', 'image/jpeg', 'text/plain']) {
+      const headers: Header[] = [...CE, ['not-the-type', 'x'], ['content-type', type]]
+      assert.equal(decodeRecord(record(headers, 'x')).attributes.datacontenttype, type)
+    }
+  })
+
   test('a header without a value is an attribute that is not set', () => {
     assert.deepEqual(
       decodeRecord(record([...CE, ['ce_ext', null], ['content-type', null]])),
