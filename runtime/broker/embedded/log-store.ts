@@ -6,7 +6,8 @@ import type { Frame } from './record-frame.ts'
 
 /** So many offsets share one row that says how late their latest timestamp is. */
 export const BLOCK_OFFSETS = 1024
-const PROBE_BYTES = 65_536
+/** As much as the largest event. */
+const PROBE_BYTES = 1 << 20
 const FIRST_FRAME_BYTES = 65_536
 
 export interface StoredPartition {

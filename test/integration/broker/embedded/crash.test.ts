@@ -29,6 +29,7 @@ test('After SIGKILL under load every acknowledged record is there, in order, onc
     const killAfter = randomInt(1, 400)
     const { appended, committed } = await runUntilKilled(dir, killAfter)
     const broker = await createEmbeddedBroker({ dir })
+    t.after(() => broker.close())
     for (const [partition, end] of appended) {
       const records = await readToEnd(broker, { topic: TOPIC, partition })
       const where = `round ${round}, killed after ${killAfter}, partition ${partition}`

@@ -33,13 +33,14 @@ test('A log that another process holds is refused with its directory, its pid an
   child.kill('SIGKILL')
   await exited
   const broker = await createEmbeddedBroker({ dir })
+  t.after(() => broker.close())
   assert.equal((await broker.topics(['load'])).length, 1, 'what the killed process left is no lock')
-  await broker.close()
 })
 
 test('The same process cannot open a log twice, and can again once it is closed', async (t) => {
   const dir = await logDir(t)
   const first = await createEmbeddedBroker({ dir })
+  t.after(() => first.close())
   assert.equal(await readFile(join(dir, 'log.pid'), 'utf8'), `${process.pid}\n`)
   await assert.rejects(createEmbeddedBroker({ dir }), (error: unknown) =>
     isMillraceError(error, 'FN_BROKER_LOG_IN_USE'),
@@ -47,8 +48,8 @@ test('The same process cannot open a log twice, and can again once it is closed'
   await first.ensureTopic('still-works')
   await first.close()
   const second = await createEmbeddedBroker({ dir })
+  t.after(() => second.close())
   assert.deepEqual(await second.topics(), [{ topic: 'still-works', partitions: 4 }])
-  await second.close()
 })
 
 test('A directory that cannot be used is refused as unavailable', async (t) => {
