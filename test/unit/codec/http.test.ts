@@ -210,7 +210,7 @@ describe('binary mode', () => {
 })
 
 describe('structured and batched mode', () => {
-  test('H17 a structured event is written with the media type of its format', () => {
+  test('J4 H17 a structured event is written with the media type of its format', () => {
     const { headers, body } = encodeHttpStructured(sampleEvent())
     assert.equal(headers['content-type'], 'application/cloudevents+json; charset=utf-8')
     assert.deepEqual(body, encodeJson(sampleEvent()))
