@@ -16,6 +16,10 @@ const socket = new Socket({ fd: 3, readable: true, writable: true })
 const hosts = new Map<number, FunctionHost>()
 let kernel: CachedScript = { code: '', file: KERNEL_FILE }
 
+// A Ctrl-C in a terminal reaches the whole process group. When a worker ends is the supervisor's to say:
+// first what runs is finished.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
+
 function end(): never {
   process.kill(process.pid, 'SIGKILL')
   throw new Error('unreachable')

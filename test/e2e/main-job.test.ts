@@ -27,6 +27,7 @@ describe('npm start', () => {
     }
     assert.match(first.output(), /ready in \d+\.\d s/)
     assert.equal(await first.end('SIGINT'), 0)
+    assert.doesNotMatch(first.output(), /worker process ended/)
 
     const second = await p.start([], 'main')
     await eventually(() => second.output().includes('what to type next'), 'it started again')

@@ -125,7 +125,9 @@ async function start(
     ...file,
     output: () => output,
     end: (signal) => {
-      child.kill(signal)
+      // As a terminal does: Ctrl-C reaches the whole process group, workers included.
+      if (signal === 'SIGINT') process.kill(-(child.pid as number), signal)
+      else child.kill(signal)
       return ended
     },
   }
