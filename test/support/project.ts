@@ -104,6 +104,7 @@ async function start(
   const child = spawn(process.execPath, [FN, ...args, '--port', '0', '--metrics-port', '0'], {
     cwd: dir,
     stdio: ['ignore', 'ignore', 'pipe'],
+    detached: true,
   })
   running.add(child)
   let output = ''
