@@ -1,18 +1,19 @@
 /**
  * Fetches from one node. A broker works on one request of a connection at a time, so a long poll blocks
  * what comes behind it: polls run on a few lanes of their own, each for the partitions that wait at that
- * moment, and one more lane answers at once where all polls are busy. A read thus never waits for
- * somebody else's poll, and a partition without records costs one poll at a time, not one a read.
+ * moment, and one more lane answers at once where all polls are busy. Records that are there are thus
+ * never behind somebody else's poll; only a read that waits for records may have to wait for a lane.
  */
 import type { Cluster } from './cluster.ts'
 import type { Lane } from './connections.ts'
 import { fetchApi, type FetchAnswer } from './fetch-api.ts'
 import type { Demand } from './demand.ts'
 
-const POLL_LANES: readonly Lane[] = [{ name: 'poll-0' }, { name: 'poll-1' }, { name: 'poll-2' }]
+const POLL_LANES: readonly Lane[] = Array.from({ length: 8 }, (_, i) => ({ name: `poll-${i}` }))
 const QUICK_LANE: Lane = { name: 'quick' }
-/** A poll that is longer would make a read wait longer that comes when all polls are busy. */
-const LONGEST_POLL_MS = 200
+const LONG_POLL_MS = 500
+/** While most lanes are busy: a read that finds none free waits no longer, and joins others then. */
+const SHORT_POLL_MS = 100
 
 export interface FetchOutcome {
   answer(demand: Demand, answer: FetchAnswer | undefined): void
@@ -59,7 +60,8 @@ export class NodeFetcher {
       const demands = this.#take((demand) => demand.until > now)
       if (demands.length === 0) break
       const soonest = Math.min(...demands.map((demand) => demand.until - now))
-      void this.#fetch(lane, demands, Math.min(soonest, LONGEST_POLL_MS))
+      const isBusy = this.#busy.size >= POLL_LANES.length / 2
+      void this.#fetch(lane, demands, Math.min(soonest, isBusy ? SHORT_POLL_MS : LONG_POLL_MS))
     }
     if (this.#busy.has(QUICK_LANE)) return
     const demands = this.#take((demand) => demand.until <= now || !demand.tried)
