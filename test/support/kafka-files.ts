@@ -35,8 +35,7 @@ export async function preparedKafka(): Promise<KafkaInstall> {
       const shape = { node: 0, count: 1, ports, directory }
       await writeNode(directory, serverProperties(shape))
       const node = await startNode(directory, root, flags)
-      process.kill(node.pid, 'SIGTERM')
-      await node.ended
+      await node.end('SIGTERM')
       await rename(staged, target)
     } finally {
       await rm(root, { recursive: true, force: true })

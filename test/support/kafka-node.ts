@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { KafkaInstall } from './kafka-install.ts'
+import { isAlive, type KafkaInstall } from './kafka-install.ts'
 
 const START_DEADLINE_MS = 60_000
 
@@ -32,8 +32,8 @@ export interface JvmOptions {
 
 export interface RunningNode {
   pid: number
-  /** Resolves when the JVM has ended. */
-  ended: Promise<unknown>
+  /** Sends the signal, unless the JVM has ended, and waits for its end. */
+  end: (signal: 'SIGKILL' | 'SIGTERM') => Promise<void>
 }
 
 export function jvmFlags(install: KafkaInstall, options: JvmOptions): string[] {
@@ -71,7 +71,12 @@ export async function startNode(
   // The watchdog must not keep the test process alive: a forgotten stop() ends it instead.
   unref(shell)
   await ready(shell, log)
-  return { pid, ended }
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    shell.ref()
+    if (isAlive(pid)) process.kill(pid, signal)
+    await ended
+  }
+  return { pid, end }
 }
 
 function unref(shell: ChildProcess): void {

@@ -134,31 +134,18 @@ async function startOwn(
     .map((port) => `127.0.0.1:${port}`)
     .join(',')
 
-  const kill = async (node = 0): Promise<void> => {
-    const running = nodes[node] as RunningNode
-    process.kill(running.pid, 'SIGKILL')
-    await running.ended
-  }
   return {
     bootstrap,
     proxied,
     external: false,
     pid: (node = 0) => (nodes[node] as RunningNode).pid,
-    kill,
+    kill: (node = 0) => (nodes[node] as RunningNode).end('SIGKILL'),
     async restart(node = 0) {
       nodes[node] = await start(node)
     },
     tool: (name, args, input) => runTool(install, bootstrap, [TOOLS[name], ...args], input),
     async stop() {
-      for (const running of nodes) {
-        try {
-          process.kill(running.pid, 'SIGKILL')
-        } catch (error) {
-          // Killed by the test already.
-          if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-        }
-        await running.ended
-      }
+      await Promise.all(nodes.map((running) => running.end('SIGKILL')))
       await rm(root, { recursive: true, force: true })
     },
   }
