@@ -18,7 +18,14 @@ exec 3<&0
 "$@" </dev/null >>"$log" 2>&1 3<&- &
 pid=$!
 echo $pid
-(cat <&3; kill -9 $pid; rm -rf "$dir") >/dev/null 2>&1 &
+(
+  cat <&3
+  # From here on the shell below must not end this one.
+  trap '' TERM
+  kill -9 $pid
+  while kill -0 $pid; do sleep 0.1; done
+  rm -rf "$dir"
+) >/dev/null 2>&1 &
 watch=$!
 wait $pid
 kill $watch

@@ -52,6 +52,8 @@ export interface KafkaCluster {
   readonly proxied: readonly string[]
   /** Given from outside by `KAFKA_BROKERS`: it cannot be killed. */
   readonly external: boolean
+  /** Where its data lie; empty for an external one. */
+  readonly directory: string
   pid(node?: number): number
   /** SIGKILL. */
   kill(node?: number): Promise<void>
@@ -138,6 +140,7 @@ async function startOwn(
     bootstrap,
     proxied,
     external: false,
+    directory: root,
     pid: (node = 0) => (nodes[node] as RunningNode).pid,
     kill: (node = 0) => (nodes[node] as RunningNode).end('SIGKILL'),
     async restart(node = 0) {
@@ -159,6 +162,7 @@ function externalKafka(bootstrap: string): KafkaCluster {
     bootstrap,
     proxied: [],
     external: true,
+    directory: '',
     pid: refuse,
     kill: refuse,
     restart: refuse,

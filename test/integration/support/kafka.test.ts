@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { test } from 'node:test'
 import { Kafka, logLevel } from 'kafkajs'
 import { eventually } from '../../support/eventually.ts'
@@ -39,15 +40,17 @@ test('Kafka ends with the process that started it, however that ends', kafka.nee
       '-e',
       `const { startKafka } = await import(${JSON.stringify(support.href)})
        const cluster = await startKafka({ own: true })
-       console.log(cluster.pid())
+       console.log(cluster.pid(), cluster.directory)
        setInterval(() => {}, 1000)`,
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   )
   const [line] = (await once(child.stdout, 'data')) as [Buffer]
-  const kafkaPid = Number(line.toString())
+  const [pid, directory] = line.toString().trim().split(' ') as [string, string]
+  const kafkaPid = Number(pid)
   assert.ok(isAlive(kafkaPid))
 
   child.kill('SIGKILL')
   await eventually(() => !isAlive(kafkaPid), 'the broker is gone')
+  await eventually(() => !existsSync(directory), 'its data are gone')
 })
