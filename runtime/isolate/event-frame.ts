@@ -14,7 +14,8 @@ export function encodeEvents(
 ): Buffer {
   const triggers: string[] = []
   const bodies: Array<Buffer | string | undefined> = []
-  let rows = ''
+  let numbers = ''
+  let attributes = ''
   let dataBytes = 0
   for (let index = 0; index < items.length; index++) {
     const item = items[index] as WorkItem
@@ -27,11 +28,13 @@ export function encodeEvents(
     bodies.push(body)
     // Base64 has one byte a character.
     dataBytes += body === undefined ? 0 : body.length
-    rows +=
-      `${index === 0 ? '' : ','}[${slots[index] as number},${kind},${units},${item.lane},${trigger},` +
-      `${item.concurrency},${item.attempt},${item.timeoutMs},${JSON.stringify(item.event.attributes)}]`
+    const comma = index === 0 ? '' : ','
+    numbers +=
+      `${comma}${slots[index] as number},${kind},${units},${item.lane},${trigger},` +
+      `${item.concurrency},${item.attempt},${item.timeoutMs}`
+    attributes += comma + JSON.stringify(item.event.attributes)
   }
-  const header = `{"t":${JSON.stringify(triggers)},"e":[${rows}]}`
+  const header = `{"t":${JSON.stringify(triggers)},"n":[${numbers}],"a":[${attributes}]}`
   const headerBytes = Buffer.byteLength(header)
   const message: ToWorker = {
     type: 'events',

@@ -25,48 +25,46 @@ const Adopt = function (this: unknown, object: object): object {
 } as unknown as new (object: object) => object
 
 class LazyData extends Adopt {
-  #data: number
-  #text: string
-  #value: unknown = undefined
+  // One field, since each costs every event.
+  #run: Run
 
-  constructor(event: object, data: number, text: string) {
+  constructor(event: object, run: Run) {
     super(event)
-    this.#data = data
-    this.#text = text
+    this.#run = run
   }
 
   static read(holder: unknown): unknown {
-    const event = LazyData.#owner(holder)
-    if (event === undefined) return undefined
-    if (event.#data !== DATA.none) {
-      event.#value = parse(event.#data, event.#text)
-      event.#data = DATA.none
-      event.#text = ''
+    const run = LazyData.#runOf(holder)
+    if (run === undefined) return undefined
+    if (run.data !== DATA.none) {
+      run.value = parse(run.data, run.text)
+      run.data = DATA.none
+      run.text = ''
     }
-    return event.#value
+    return run.value
   }
 
-  static write(holder: unknown, value: unknown): void {
-    if (typeof holder !== 'object' || holder === null) return
-    if (#text in holder) {
-      ;(holder as LazyData).#data = DATA.none
-      ;(holder as LazyData).#text = ''
-      ;(holder as LazyData).#value = value
-    } else {
+  static write(holder: object, value: unknown): void {
+    if (!(#run in holder)) {
       defineProperty(holder, 'data', {
         value,
         writable: true,
         enumerable: true,
         configurable: true,
       })
+      return
     }
+    const run = holder.#run
+    run.data = DATA.none
+    run.text = ''
+    run.value = value
   }
 
-  /** The event itself, or the one that an object was derived from. */
-  static #owner(holder: unknown): LazyData | undefined {
+  /** Of the event itself, or of the one that an object was derived from. */
+  static #runOf(holder: unknown): Run | undefined {
     let object = holder
     while (typeof object === 'object' && object !== null) {
-      if (#text in object) return object as LazyData
+      if (#run in object) return object.#run
       object = getPrototypeOf(object)
     }
     return undefined
@@ -78,7 +76,7 @@ const DATA_PROPERTY = {
   get(this: unknown): unknown {
     return LazyData.read(this)
   },
-  set(this: unknown, value: unknown): void {
+  set(this: object, value: unknown): void {
     LazyData.write(this, value)
   },
   enumerable: true,
@@ -97,15 +95,16 @@ export function eventOf(run: Run): object {
     })
     return event
   }
-  void new LazyData(event, run.data, run.text)
+  void new LazyData(event, run)
   return defineProperty(event, 'data', DATA_PROPERTY)
 }
 
 function parse(data: number, text: string): unknown {
   if (data === DATA.base64) return base64ToBytes(text)
   try {
-    return jsonParse(charCodeAt(text, 0) === BYTE_ORDER_MARK ? slice(text, 1) : text)
+    return jsonParse(text)
   } catch (error) {
+    if (charCodeAt(text, 0) === BYTE_ORDER_MARK) return parse(data, slice(text, 1))
     throw new InvalidData(`event.data is no JSON: ${(error as Error).message}`)
   }
 }

@@ -1,5 +1,6 @@
 /** From what a handler returned to reply rows, or the fault that says what was wrong with it. */
 import {
+  NativeMap,
   ObjectPrototype,
   charCodeAt,
   endsWith,
@@ -9,7 +10,11 @@ import {
   isInteger,
   iteratorSymbol,
   jsonStringify,
+  mapGet,
+  mapSet,
+  mapSize,
   ownKeys,
+  quote,
   slice,
   toLowerCase,
   toWellFormed,
@@ -26,6 +31,10 @@ const MAX_REPLY_UNITS = 1024 * 1024
 const MAX_REPLIES_UNITS = 8 * 1024 * 1024
 const MAX_INTEGER = 2 ** 31 - 1
 
+/** `"name":` of each attribute name that was found good; a function uses few. */
+const goodNames: Map<unknown, string> = new NativeMap()
+const MAX_GOOD_NAMES = 1_000
+
 /** The replies of one event as they are collected. */
 export class Replies {
   /** `[attributes,DATA,units],…` */
@@ -39,19 +48,38 @@ export class Replies {
       throw tooLarge(`more than ${MAX_REPLIES} replies to one event`)
     }
     const where = this.#count === 0 ? 'the reply' : `reply ${this.#count}`
-    const { data, ...attributes } = checkedObject(reply, where)
-    checkAttributes(attributes, where)
-    const head = jsonStringify(attributes) as string
-    const [kind, text] = encodeData(data, attributes['datacontenttype'], where)
-    if (head.length + text.length > MAX_REPLY_UNITS) {
+    const object = checkedObject(reply, where)
+    const names = ownKeys(object)
+    let head = ''
+    let data: unknown
+    let type: unknown
+    let mediaType: unknown
+    for (let index = 0; index < names.length; index++) {
+      const name = names[index] as string
+      const value = object[name]
+      if (name === 'data') {
+        data = value
+      } else if (value !== undefined && value !== null) {
+        if (name === 'type') type = value
+        else if (name === 'datacontenttype') mediaType = value
+        head += (head === '' ? '{' : ',') + attribute(name, value, where)
+      }
+    }
+    if (typeof type !== 'string' || type === '') throw invalid(`${where} has no type`)
+    this.#append(head + '}', encodeData(data, mediaType, where), where)
+  }
+
+  #append(head: string, data: EncodedData, where: string): void {
+    const units = head.length + data.text.length
+    if (units > MAX_REPLY_UNITS) {
       throw tooLarge(`${where} has more than ${MAX_REPLY_UNITS} characters`)
     }
-    if (this.texts.length + this.rows.length + head.length + text.length > MAX_REPLIES_UNITS) {
+    if (this.texts.length + this.rows.length + units > MAX_REPLIES_UNITS) {
       throw tooLarge(`the replies to one event have more than ${MAX_REPLIES_UNITS} characters`)
     }
-    const row = `[${head},${kind},${text.length}]`
+    const row = `[${head},${data.kind},${data.text.length}]`
     this.rows = this.#count === 0 ? row : this.rows + ',' + row
-    this.texts += text
+    this.texts += data.text
     this.#count++
   }
 
@@ -81,29 +109,25 @@ function checkedObject(reply: unknown, where: string): Record<string, unknown> {
   return reply as Record<string, unknown>
 }
 
-function checkAttributes(attributes: Record<string, unknown>, where: string): void {
-  const names = ownKeys(attributes)
-  for (let index = 0; index < names.length; index++) {
-    const name = names[index] as string
-    const value = attributes[name]
-    if (value === undefined || value === null) {
-      attributes[name] = undefined
-      continue
-    }
+/** `"name":value` */
+function attribute(name: string, value: unknown, where: string): string {
+  let start = mapGet(goodNames, name)
+  if (start === undefined) {
     if (!isAttributeName(name)) {
       throw invalid(
         `${where} has the attribute "${name}"; names are lower-case letters and digits, payload goes into data`,
       )
     }
-    const type = typeof value
-    if (type === 'string' || type === 'boolean') continue
-    if (type === 'number' && isInteger(value) && within(value as number)) continue
-    throw invalid(
-      `${where} has ${nameOf(value)} as attribute "${name}"; give a text, a whole number of 32 bits or a boolean`,
-    )
+    start = `"${name}":`
+    if (mapSize(goodNames) < MAX_GOOD_NAMES) mapSet(goodNames, name, start)
   }
-  const { type } = attributes
-  if (typeof type !== 'string' || type === '') throw invalid(`${where} has no type`)
+  if (typeof value === 'string') return start + quote(value)
+  if (typeof value === 'boolean' || (isInteger(value) && within(value as number))) {
+    return `${start}${value as number | boolean}`
+  }
+  throw invalid(
+    `${where} has ${nameOf(value)} as attribute "${name}"; give a text, a whole number of 32 bits or a boolean`,
+  )
 }
 
 /** CloudEvents 1.0, "Naming Conventions": lower-case ASCII letters and digits. */
@@ -119,21 +143,22 @@ function within(value: number): boolean {
   return value <= MAX_INTEGER && value >= -MAX_INTEGER - 1
 }
 
-function encodeData(
-  data: unknown,
-  mediaType: unknown,
-  where: string,
-): [kind: number, text: string] {
-  if (data === undefined) return [DATA.none, '']
+interface EncodedData {
+  kind: number
+  text: string
+}
+
+function encodeData(data: unknown, mediaType: unknown, where: string): EncodedData {
+  if (data === undefined) return { kind: DATA.none, text: '' }
   if (typeof data === 'string') {
     if (data.length > MAX_REPLY_UNITS) {
       throw tooLarge(`${where} has more than ${MAX_REPLY_UNITS} characters`)
     }
-    if (!isJson(mediaType)) return [DATA.text, toWellFormed(data)]
+    if (!isJson(mediaType)) return { kind: DATA.text, text: toWellFormed(data) }
   } else if (isBytes(data)) {
     const length = typedArrayLength(data)
     if (length > MAX_REPLY_UNITS) throw tooLarge(`${where} has ${length} bytes`)
-    return [DATA.base64, bytesToBase64(data, length)]
+    return { kind: DATA.base64, text: bytesToBase64(data, length) }
   }
   let text: string | undefined
   try {
@@ -142,7 +167,7 @@ function encodeData(
     throw invalid(`the data of ${where} is no JSON: ${messageOf(error)}`)
   }
   if (text === undefined) throw invalid(`the data of ${where} is ${nameOf(data)}, which is no JSON`)
-  return [DATA.json, text]
+  return { kind: DATA.json, text }
 }
 
 /** As the codec decides it: no media type, `…/json` and `…+json` are JSON. */

@@ -8,9 +8,12 @@ export class Run {
   readonly attempt: number
   readonly timeoutMs: number
   readonly attributes: Record<string, unknown>
-  readonly data: number
+  /** `DATA` of the text; `none` once it was read. */
+  data: number
   /** The data text, unparsed. */
-  readonly text: string
+  text: string
+  /** What it was read as. */
+  value: unknown = undefined
   /** Behind it in its lane. */
   next: Run | null = null
   /** Neighbours in the list of deadlines, while suspended. */

@@ -26,7 +26,7 @@ import {
   isAnswerFull,
   reasonText,
 } from './kernel-out.isolate.ts'
-import { PUMP, STATUS, START_BUDGET_MS, type EventsHeader } from './kernel-protocol.ts'
+import { PUMP, ROW_NUMBERS, STATUS, START_BUDGET_MS, type EventsHeader } from './kernel-protocol.ts'
 import { Replies } from './kernel-reply.isolate.ts'
 import { Run, Triggers } from './kernel-run.isolate.ts'
 import { Timers, installTimers } from './kernel-timers.isolate.ts'
@@ -48,6 +48,8 @@ let module: Record<string, unknown> = {}
 /** Whose code runs, as far as is known. */
 let current: Run | null = null
 let pumpStartedAt = 0
+/** The time as last looked at: looking costs too much to do it twice for an event. */
+let clock = 0
 let looping = false
 /** The loop stopped early; it goes on in the next pump. */
 let paused = false
@@ -110,7 +112,7 @@ function metadata(): [json: string] {
 function pump(flags: number, frames: Array<number | string>): [rows: string, texts: string] {
   marks.ints[MARK.running] = -1
   marks.ints[MARK.more] = 0
-  pumpStartedAt = dateNow()
+  pumpStartedAt = clock = dateNow()
   paused = false
   current = null
   if ((flags & PUMP.keep) === 0) {
@@ -136,19 +138,27 @@ function freeDone(): void {
 
 function addEvents(text: string, headerUnits: number): void {
   const header = jsonParse(slice(text, 0, headerUnits)) as EventsHeader
+  const { t: names, n: numbers, a: attributes } = header
   let at = headerUnits
-  const { t: names, e: rows } = header
-  for (let index = 0; index < rows.length; index++) {
-    const row = rows[index] as EventsHeader['e'][number]
-    const trigger = triggers.get(names[row[4]] as string)
-    trigger.concurrency = row[5]
-    const data = slice(text, at, at + row[2])
-    at += row[2]
-    const run = new Run(row[0], trigger.lane(row[3]), row[6], row[7], row[8], row[1], data)
+  for (let index = 0; index < attributes.length; index++) {
+    const row = index * ROW_NUMBERS
+    const units = numbers[row + 2] as number
+    const trigger = triggers.get(names[numbers[row + 4] as number] as string)
+    trigger.concurrency = numbers[row + 5] as number
+    const run = new Run(
+      numbers[row] as number,
+      trigger.lane(numbers[row + 3] as number),
+      numbers[row + 6] as number,
+      numbers[row + 7] as number,
+      attributes[index] as EventsHeader['a'][number],
+      numbers[row + 1] as number,
+      slice(text, at, at + units),
+    )
+    at += units
     marks.slots[run.slot] = SLOT.waiting
     trigger.add(run)
   }
-  marks.ints[MARK.held] = (marks.ints[MARK.held] as number) + rows.length
+  marks.ints[MARK.held] = (marks.ints[MARK.held] as number) + attributes.length
 }
 
 /**
@@ -160,7 +170,7 @@ async function loop(): Promise<void> {
   looping = true
   try {
     for (;;) {
-      const now = dateNow()
+      const now = clock
       if (now - pumpStartedAt >= START_BUDGET_MS || isAnswerFull()) {
         paused = true
         marks.ints[MARK.more] = 1
@@ -168,11 +178,15 @@ async function loop(): Promise<void> {
       }
       if (fireDeadline(now) || fireTimer(now)) {
         await undefined
+        clock = dateNow()
         continue
       }
       const run = triggers.take()
       if (run === null) return
-      if (start(run, now)) await undefined
+      if (start(run, now)) {
+        await undefined
+        clock = dateNow()
+      }
     }
   } finally {
     looping = false
@@ -301,7 +315,8 @@ function conclude(run: Run): void {
 }
 
 function elapsed(run: Run): number {
-  return dateNow() - run.startedAt
+  clock = dateNow()
+  return clock - run.startedAt
 }
 
 /** First the signal, then, a little later, the event's failure. True if one was due. */

@@ -48,8 +48,8 @@ async function bundle(entry: string, options: BuildOptions): Promise<string> {
 function addonPath(): string {
   const require = createRequire(import.meta.url)
   const manifest = require.resolve('isolated-vm/package.json')
-  const { resolve } = createRequire(manifest)('node-gyp-build') as { resolve(dir: string): string }
-  return resolve(path.dirname(manifest))
+  const gyp = createRequire(manifest)('node-gyp-build') as { resolve(dir: string): string }
+  return gyp.resolve(path.dirname(manifest))
 }
 
 function isolatedVm(addon: string): Plugin {

@@ -7,7 +7,7 @@ const MAX_STACK = 4_000
 /** Lines of the kernel, and of the worker, whose program came over its standard input. */
 const OURS = [KERNEL_FILE, '<isolated-vm boundary>', '[stdin]']
 /** `(file:line:column)` or `at file:line:column`, at the end of a line of a stack. */
-const PLACE = /(\(|at (?:async )?)([^()\s]+):(\d+):(\d+)(\)?)$/
+const PLACE = /(\(|at (?:async )?)[^()\s]+:(\d+):(\d+)(\)?)$/
 
 export class StackMap {
   readonly #json: string
@@ -34,12 +34,14 @@ export class StackMap {
   }
 
   #line(line: string): string {
-    return line.replace(PLACE, (whole, before: string, _file, row, column, after: string) => {
-      const origin = this.#source()?.findOrigin(Number(row), Number(column))
-      if (origin === undefined || !('fileName' in origin) || origin.fileName === undefined)
-        return whole
-      return `${before}${origin.fileName}:${origin.lineNumber}:${origin.columnNumber}${after}`
-    })
+    const place = PLACE.exec(line)
+    if (place === null) return line
+    const [whole, before = '', row, column, after = ''] = place
+    const origin = this.#source()?.findOrigin(Number(row), Number(column))
+    if (origin === undefined || !('fileName' in origin) || origin.fileName === undefined)
+      return line
+    const at = `${origin.fileName}:${origin.lineNumber}:${origin.columnNumber}`
+    return `${line.slice(0, -whole.length)}${before}${at}${after}`
   }
 
   #source(): SourceMap | undefined {

@@ -109,7 +109,7 @@ export class AbortSignal extends EventTarget {
   onabort: Callback | null = null
 
   static {
-    setAborted = (signal, reason) => {
+    setAborted = (signal: AbortSignal, reason: unknown): void => {
       if (signal.#aborted) return
       signal.#aborted = true
       signal.#reason =
@@ -163,8 +163,9 @@ export class AbortController {
   readonly #signal = new AbortSignal(SECRET)
 
   static {
-    abort = (controller, reason) => setAborted(controller.#signal, reason)
-    signalOf = (controller) => controller.#signal
+    abort = (controller: AbortController, reason: unknown): void =>
+      setAborted(controller.#signal, reason)
+    signalOf = (controller: AbortController): AbortSignal => controller.#signal
   }
 
   get signal(): AbortSignal {

@@ -54,7 +54,7 @@ function isWhole(value: object): boolean {
 }
 
 function emptyCopy(value: object): object {
-  if (Array.isArray(value)) return new Array<unknown>(value.length)
+  if (Array.isArray(value)) return Object.assign([], { length: value.length })
   if (value instanceof Map) return new Map()
   if (value instanceof Set) return new Set()
   if (value instanceof Date) return new Date(value.getTime())

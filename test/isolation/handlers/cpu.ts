@@ -1,3 +1,4 @@
+/* oxlint-disable unicorn/no-unnecessary-await, typescript/await-thenable -- what these rules forbid is what is tried here */
 /** Handlers that will not stop. The event's type names the one to run. */
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 const big = JSON.stringify(Array.from({ length: 20_000 }, (_, n) => ({ n, text: 'x'.repeat(20) })))

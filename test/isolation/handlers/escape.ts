@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/unbound-method -- what these rules forbid is what is tried here */
 /** Handlers that look for a way out. The event's type names the one to run. */
 type Loose = Record<PropertyKey, unknown>
 

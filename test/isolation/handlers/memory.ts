@@ -1,3 +1,4 @@
+/* oxlint-disable unicorn/no-new-array, no-console, typescript/no-misused-spread -- what these rules forbid is what is tried here */
 /** Handlers that will not stop taking memory. The event's type names the one to run. */
 const leak: unknown[] = []
 

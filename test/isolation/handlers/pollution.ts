@@ -1,3 +1,4 @@
+/* oxlint-disable unicorn/no-thenable, unicorn/no-unnecessary-await, typescript/await-thenable, typescript/no-floating-promises -- what these rules forbid is what is tried here */
 /** Handlers that change the language under everybody's feet. The event's type names the one to run. */
 type Loose = Record<PropertyKey, unknown>
 const objectPrototype = Object.prototype as unknown as Loose
