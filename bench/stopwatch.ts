@@ -1,5 +1,5 @@
 /** Figures of one contender over one run: wall time, CPU of it and its children, peak memory. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 
 export interface RunFigures {
   events: number
@@ -11,7 +11,7 @@ export interface RunFigures {
 /** Linux counts CPU time in these units per second (`getconf CLK_TCK`). */
 const TICKS_PER_SECOND = 100
 const PAGE_KIB = 4
-const SAMPLE_MS = 100
+const SAMPLE_MS = 200
 
 export function stopwatch(): {
   /** The first call counts. */
@@ -53,22 +53,10 @@ export function stopwatch(): {
   }
 }
 
-/** This process and all below it. */
+/** This process and its children (workers have none). */
 function processTree(): number[] {
-  const children = new Map<number, number[]>()
-  for (const name of readdirSync('/proc')) {
-    const pid = Number(name)
-    if (!Number.isInteger(pid)) continue
-    const parent = Number(statFields(pid)[1])
-    children.set(parent, [...(children.get(parent) ?? []), pid])
-  }
-  const tree: number[] = []
-  for (const queue = [process.pid]; queue.length > 0;) {
-    const pid = queue.pop() as number
-    tree.push(pid)
-    queue.push(...(children.get(pid) ?? []))
-  }
-  return tree
+  const own = `/proc/${process.pid}/task/${process.pid}/children`
+  return [process.pid, ...readFileSync(own, 'utf8').split(' ').filter(Boolean).map(Number)]
 }
 
 function sumOver(pids: readonly number[], figure: (pid: number) => number): number {

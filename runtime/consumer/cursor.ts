@@ -24,6 +24,14 @@ export interface CursorOptions {
   onRoom: () => void
 }
 
+/** Unfinished events of one cursor, those that wait for a retry included. */
+const MAX_UNFINISHED = 20_000
+/**
+ * Those of them that could run. More than the next few batches need only grows old in memory, and what
+ * grows old costs the garbage collector most.
+ */
+const MAX_RUNNABLE = 2_000
+
 export class Cursor {
   readonly trigger: TriggerManifest
   readonly topic: string
@@ -70,9 +78,14 @@ export class Cursor {
    * Whether another batch may come. Once full, a cursor stays so until half of the room is free:
    * otherwise it would leave and join the shared reader with every event.
    */
-  hasRoom(maxBytes: number, maxEvents: number): boolean {
+  hasRoom(maxBytes: number): boolean {
     const share = this.#full ? 0.5 : 1
-    this.#full = this.#bytes >= maxBytes * share || this.watermark.unfinished >= maxEvents * share
+    const { unfinished } = this.watermark
+    const runnable = unfinished - this.#channel.waiting
+    this.#full =
+      this.#bytes >= maxBytes * share ||
+      unfinished >= MAX_UNFINISHED * share ||
+      runnable >= MAX_RUNNABLE * share
     return !this.#full && !this.paused && this.trouble === undefined
   }
 

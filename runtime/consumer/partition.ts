@@ -28,7 +28,6 @@ export interface PartitionOptions {
 
 const READ_MAX_BYTES = 1024 * 1024
 const READ_WAIT_MS = 500
-const MAX_CURSOR_EVENTS = 20_000
 const FIRST_PAUSE_MS = 100
 const MAX_PAUSE_MS = 5_000
 /** Cursors this close at the start share a reader: the later ones skip what they have seen. */
@@ -149,9 +148,7 @@ export class Partition {
   /** Leaves only cursors with room in the reader; false when none has. */
   #detachFull(reader: Reader): boolean {
     const maxBytes = this.#options.maxCursorBytes()
-    const full = [...reader.cursors].filter(
-      (cursor) => !cursor.hasRoom(maxBytes, MAX_CURSOR_EVENTS),
-    )
+    const full = [...reader.cursors].filter((cursor) => !cursor.hasRoom(maxBytes))
     if (full.length === reader.cursors.size) return false
     for (const cursor of full) {
       reader.cursors.delete(cursor)

@@ -9,6 +9,9 @@ import type { Outcome } from './outcome.ts'
 
 /** The way of one trigger's events from one partition. */
 export interface DeliveryChannel {
+  /** Events that wait for a retry, their own or one of their lane's: they cost memory, but no work. */
+  readonly waiting: number
+
   /** Takes an event over. Calls come in offset order; `onSettled` follows for each, in any order. */
   deliver(record: LogRecord, event: Event): void
   /** The partition is gone: what waits is dropped, what runs is discarded, nothing settles any more. */

@@ -10,6 +10,8 @@ import type { WorkResult } from '../contract/work.ts'
 /** One trigger × partition as the lanes see it. */
 export interface Channel extends ChannelOptions {
   closed: boolean
+  /** Tasks in lanes that wait for a retry. */
+  waiting: number
   readonly lanes: Map<string, Lane>
 }
 

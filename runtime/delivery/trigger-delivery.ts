@@ -87,8 +87,11 @@ export class TriggerDelivery {
   }
 
   open(options: ChannelOptions): DeliveryChannel {
-    const channel: Channel = { ...options, closed: false, lanes: new Map() }
+    const channel: Channel = { ...options, closed: false, waiting: 0, lanes: new Map() }
     return {
+      get waiting() {
+        return channel.waiting
+      },
       deliver: (record, event) => this.#deliver(channel, record, event),
       close: () => {
         channel.closed = true
@@ -148,7 +151,9 @@ export class TriggerDelivery {
       firstFailedAt: 0,
       spentMs: 0,
     })
-    if (lane.queue.length === 1 && lane.running === 0 && lane.notBefore === 0) this.#makeReady(lane)
+    if (lane.running > 0) return
+    if (lane.notBefore > 0) channel.waiting++
+    else if (lane.queue.length === 1) this.#makeReady(lane)
   }
 
   #makeReady(lane: Lane): void {
@@ -409,7 +414,9 @@ export class TriggerDelivery {
       lane.notBefore = 0
       return this.#makeReady(lane)
     }
+    channel.waiting += lane.queue.length
     after(waitMs, () => {
+      channel.waiting -= lane.queue.length
       lane.notBefore = 0
       if (!channel.closed) this.#makeReady(lane)
     })

@@ -92,6 +92,7 @@ function bench(
       open: (onSettled) => {
         end = onSettled
         return {
+          waiting: 0,
           deliver: (record, event) => {
             seen.push(event.attributes.id)
             pending.push(record)
