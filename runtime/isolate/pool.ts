@@ -10,6 +10,7 @@ import type {
   ResultListener,
 } from '../contract/work.ts'
 import { initError } from './init-error.ts'
+import { ResidentMemory } from './resident-memory.ts'
 import { Runner } from './runner.ts'
 import { isolateScripts, type IsolateScripts } from './scripts.ts'
 import { StackMap } from './stack-map.ts'
@@ -69,8 +70,9 @@ class Pool implements IsolatePool {
   }
 
   walls(): string[] {
-    const watched = [...this.#groups.values()].every((group) => group.watchesMemory())
-    return ['process', 'permissions', ...(watched ? ['memory'] : []), 'isolate']
+    const watch = ResidentMemory.of(process.pid)
+    watch?.close()
+    return ['process', 'permissions', ...(watch === undefined ? [] : ['memory']), 'isolate']
   }
 
   close(graceMs = 0): Promise<void> {

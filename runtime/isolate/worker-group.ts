@@ -77,14 +77,6 @@ export class WorkerGroup {
     this.#worker?.watchClosely()
   }
 
-  watchesMemory(): boolean {
-    return this.#worker?.watchesMemory ?? false
-  }
-
-  pid(): number | undefined {
-    return this.#worker?.pid
-  }
-
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)

@@ -71,10 +71,6 @@ export class WorkerProcess {
     this.#scheduleWatch()
   }
 
-  get watchesMemory(): boolean {
-    return this.#memory !== undefined
-  }
-
   send(message: ToWorker, payload?: Buffer): void {
     this.write(encodeFrame(message, payload))
   }

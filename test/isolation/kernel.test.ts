@@ -161,23 +161,29 @@ test("a fault's stack shows the function's own file and line", async (t) => {
   assert.match(stack, /^TypeError: .*\n\s+at handler \(fixture\.ts:3:\d+\)$/)
 })
 
-test('a lane keeps its order while others overtake, and one lane never runs twice at once', async (t) => {
+test('a lane keeps its order and never runs twice at once, while others overtake it', async (t) => {
   const one = await openOne(
     t,
     `const running = {}
+     let starts = 0
      export async function handler({ data: { lane, waitMs } }) {
        running[lane] = (running[lane] ?? 0) + 1
-       const beside = running[lane]
+       const seen = { beside: running[lane], start: ++starts }
        await new Promise((resolve) => setTimeout(resolve, waitMs))
        running[lane]--
-       return { type: 'ran', data: beside }
+       return { type: 'ran', data: seen }
      }`,
   )
-  const run = (lane: number, n: number, waitMs: number) =>
-    itemOf('x', { lane, data: { lane, waitMs }, attributes: { id: `${lane}.${n}` } })
-  const items = [run(1, 1, 30), run(1, 2, 1), run(2, 1, 1), run(2, 2, 1), run(1, 3, 1)]
-  const results = await one.run(items)
-  for (const result of results) assert.equal(dataOf(result), 1)
+  const inLane = (lane: number, waitMs: number) => itemOf('x', { lane, data: { lane, waitMs } })
+  const items = [inLane(1, 30), inLane(1, 1), inLane(2, 1), inLane(2, 1), inLane(1, 1)]
+  const seen = (await one.run(items)).map((result) => dataOf(result))
+  assert.deepEqual(seen, [
+    { beside: 1, start: 1 },
+    { beside: 1, start: 4 },
+    { beside: 1, start: 2 },
+    { beside: 1, start: 3 },
+    { beside: 1, start: 5 },
+  ])
 })
 
 test('at most so many handlers of a trigger are suspended as its concurrency says', async (t) => {

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { createIsolatePool } from '../../runtime/isolate/pool.ts'
 import {
   bundleOf,
-  childPids,
+  workerPids,
   itemOf,
   keepingLogger,
   manifestOf,
@@ -15,13 +15,13 @@ import {
 } from '../support/isolate.ts'
 
 test('1,000 replies of 500 KB leave neither the worker nor the supervisor larger', async (t) => {
-  const before = new Set(childPids())
+  const before = new Set(workerPids())
   const one = await openOne(
     t,
     `const text = 'x'.repeat(500_000)
      export const handler = () => ({ type: 'large', data: { text } })`,
   )
-  const [pid = 0] = childPids().filter((child) => !before.has(child))
+  const [pid = 0] = workerPids().filter((child) => !before.has(child))
   const supervisorBefore = rssMiB(process.pid)
   for (let round = 0; round < 250; round++) {
     const results = await one.run(Array.from({ length: 4 }, () => itemOf('x')))
@@ -68,7 +68,7 @@ test('a pool with a stuck isolate closes in a second', async () => {
   const code = await bundleOf(
     `export const handler = () => Array.prototype.indexOf.call({ length: 2 ** 53 - 1 }, 1)`,
   )
-  const others = new Set(childPids())
+  const others = new Set(workerPids())
   const log = keepingLogger([])
   const pool = await createIsolatePool({ isolation: 'dedicated', log, maxReplyBytes: 1_000 })
   const opened = await openFunction(pool, manifestOf('test', 'stuck', { cpuMs: 60_000 }), code)
@@ -78,7 +78,7 @@ test('a pool with a stuck isolate closes in a second', async () => {
   assert.ok(performance.now() - startedAt < 1_000)
   assert.equal((await result).status, 'again')
   assert.deepEqual(
-    childPids().filter((pid) => !others.has(pid)),
+    workerPids().filter((pid) => !others.has(pid)),
     [],
   )
 })
@@ -100,9 +100,9 @@ test('after a timeout a fresh isolate takes over: leftovers of the old one never
 })
 
 test('a worker has no environment, no files and one open door', async (t) => {
-  const before = new Set(childPids())
+  const before = new Set(workerPids())
   await openOne(t, `export const handler = () => {}`)
-  const [pid] = childPids().filter((child) => !before.has(child))
+  const [pid] = workerPids().filter((child) => !before.has(child))
   assert.equal(readFileSync(`/proc/${pid}/environ`, 'utf8'), '')
   const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
   assert.ok(command.includes('--permission'))

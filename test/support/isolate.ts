@@ -278,16 +278,25 @@ export class AttackRig {
       const result = await this.#canary.one(itemOf('reply'))
       assert.equal(result.status, 'done')
       this.#asked++
-      for (const pid of childPids()) this.peakRssMiB = Math.max(this.peakRssMiB, rssMiB(pid))
+      for (const pid of workerPids()) this.peakRssMiB = Math.max(this.peakRssMiB, rssMiB(pid))
       await new Promise((resolve) => setTimeout(resolve, CANARY_EVERY_MS))
     }
   }
 }
 
-/** Process ids of this process's children. */
-export function childPids(): number[] {
+/** Process ids of the workers that this process started; it may have other children. */
+export function workerPids(): number[] {
   const text = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8')
-  return text.split(' ').filter(Boolean).map(Number)
+  return text.split(' ').filter(Boolean).map(Number).filter(isWorker)
+}
+
+function isWorker(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('\0--permission\0')
+  } catch {
+    // It has just ended.
+    return false
+  }
 }
 
 export function rssMiB(pid: number): number {
