@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import type { Logger } from '../../../runtime/contract/log.ts'
 import { isMillraceError } from '../../../runtime/errors.ts'
@@ -119,6 +119,29 @@ test('close is idempotent and ends kept-alive connections', async () => {
   await (await fetch(`http://${address}:${port}/healthz`)).text()
   await Promise.all([server.close(), server.close()])
   await assert.rejects(fetch(`http://${address}:${port}/healthz`))
+})
+
+test('close does not wait for a request that never ends', async () => {
+  const server = createHealthServer({
+    metrics: createMetrics(),
+    readiness: () => READY,
+    log: silent(),
+  })
+  const { address, port } = await server.listen({ host: '127.0.0.1', port: 0 })
+  const socket = connect(port, address)
+  const closed = new Promise<void>((resolve) => {
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => resolve())
+  })
+  await new Promise<void>((resolve) => {
+    socket.write('GET /metrics HTTP/1.1\r\n', () => resolve())
+  })
+  // The answer on a later connection says that the server has the earlier one.
+  await (await fetch(`http://${address}:${port}/healthz`)).text()
+  const beganMs = performance.now()
+  await server.close()
+  await closed
+  assert.ok(performance.now() - beganMs < 5_000, 'before the request timeout of 10 s')
 })
 
 function silent(): Logger {
