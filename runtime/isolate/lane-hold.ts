@@ -19,6 +19,7 @@ export class LaneHold {
 
   /** The frames that can be sent now; the rest is held. */
   cut(items: readonly WorkItem[]): WorkItem[][] {
+    if (this.#lanes.size === 0 && fitsOneFrame(items)) return [items.slice()]
     const frames: WorkItem[][] = []
     const frameOf = new Map<string, number>()
     const counts = new Map<string, number>()
@@ -86,6 +87,13 @@ export class LaneHold {
     this.#lanes.clear()
     return items
   }
+}
+
+function fitsOneFrame(items: readonly WorkItem[]): boolean {
+  if (items.length > MAX_FRAME_ITEMS) return false
+  let bytes = 0
+  for (const item of items) bytes += sizeOf(item)
+  return bytes <= MAX_FRAME_BYTES
 }
 
 export function sizeOf(item: WorkItem): number {
