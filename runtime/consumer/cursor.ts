@@ -30,7 +30,7 @@ const MAX_UNFINISHED = 20_000
  * Those of them that could run. More than the next few batches need only grows old in memory, and what
  * grows old costs the garbage collector most.
  */
-const MAX_RUNNABLE = 2_000
+const MAX_RUNNABLE = 1000
 
 export class Cursor {
   readonly trigger: TriggerManifest
