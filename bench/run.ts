@@ -10,6 +10,7 @@ import { mkdtemp, readFile, rm, writeFile, mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { RUNTIME_FLAGS } from '../bin/runtime-flags.js'
 import { build } from '../builder/build.ts'
 import { reportText } from '../builder/report.ts'
 import { createKafkaBroker } from '../runtime/broker/kafka/broker.ts'
@@ -134,7 +135,12 @@ function contend(script: string, args: readonly string[]): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   const child = spawn(
     process.execPath,
-    ['--disable-warning=TimeoutNegativeWarning', join(import.meta.dirname, script), ...args],
+    [
+      '--disable-warning=TimeoutNegativeWarning',
+      ...(script === 'millrace.ts' ? RUNTIME_FLAGS : []),
+      join(import.meta.dirname, script),
+      ...args,
+    ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   )
   const chunks: Buffer[] = []

@@ -26,12 +26,12 @@ export async function orExplain(work) {
 }
 
 /**
- * Runs a script with Node 24: inside this process where it is one, else in a child whose exit code or
- * signal becomes this process's own.
+ * Runs a script with Node 24 and these flags: inside this process where that is so already, else in a
+ * child whose exit code or signal becomes this process's own.
  */
-export async function handOver(script, args) {
+export async function handOver(script, args, flags = []) {
   const compileCache = join(cacheFolder(), 'compile')
-  if (isNode24()) {
+  if (isNode24() && flags.every((flag) => process.execArgv.includes(flag))) {
     const { enableCompileCache } = await import('node:module')
     enableCompileCache(compileCache)
     process.argv = [process.execPath, script, ...args]
@@ -40,7 +40,7 @@ export async function handOver(script, args) {
   }
   const node = await findNode24()
   const env = { NODE_COMPILE_CACHE: compileCache, ...process.env }
-  await follow(spawn(node, [script, ...args], { stdio: 'inherit', env }))
+  await follow(spawn(node, [...flags, script, ...args], { stdio: 'inherit', env }))
 }
 
 function follow(child) {

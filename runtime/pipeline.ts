@@ -19,7 +19,7 @@ import { TriggerDelivery, type TriggerDeliveryOptions } from './delivery/trigger
 import { publishableReply } from './publish/publishable-reply.ts'
 import { deadLetterRecord } from './dlq/dead-letter.ts'
 import { keepInQuarantine, quarantineRecord } from './dlq/quarantine.ts'
-import { checkAttributes } from './codec/attributes.ts'
+import { checkGivenAttributes } from './codec/attributes.ts'
 import { decodeRecord, encodeRecord } from './codec/record.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 import { LazyTopics } from './broker/lazy-topics.ts'
@@ -193,7 +193,7 @@ function outputsOf(
         origin: { ...origin, cause },
         topic: trigger.topic,
         maxEventBytes,
-        check: checkAttributes,
+        check: checkGivenAttributes,
         encode: encodeRecord,
       }),
     toDeadLetter: (letter) =>

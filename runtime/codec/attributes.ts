@@ -30,6 +30,16 @@ export function checkAttributes(raw: Readonly<Record<string, unknown>>): Attribu
   return requireAttributes(attributes)
 }
 
+/** As `checkAttributes` for attributes that are not yet a whole event, in place. */
+export function checkGivenAttributes(given: Readonly<Record<string, unknown>>): void {
+  for (const key of Object.keys(given)) {
+    const value = given[key]
+    if (value === null || value === undefined) continue
+    const { name } = attributeName(key)
+    checkMeaning(name, checkValue(name, value))
+  }
+}
+
 /** A value as header text. Core 1.0, "Type System", canonical string encodings. */
 export function canonicalText(value: AttributeValue): string {
   return typeof value === 'string' ? value : String(value)

@@ -1,6 +1,6 @@
 /** From what a handler returned to the record that is appended, or the error that ends the attempt. */
 import type { AppendRecord } from '../contract/broker.ts'
-import type { Attributes, Event } from '../contract/event.ts'
+import type { Event } from '../contract/event.ts'
 import type { WorkReply } from '../contract/work.ts'
 import { isMillraceError, MillraceError } from '../errors.ts'
 import { completeReply, type ReplyOrigin } from './complete-reply.ts'
@@ -9,8 +9,8 @@ export interface PublishOptions {
   origin: ReplyOrigin
   topic: string
   maxEventBytes: number
-  /** `checkAttributes` of the codec: what comes from a handler is checked like a stranger's. */
-  check: (attributes: Record<string, unknown>) => Attributes
+  /** `checkGivenAttributes` of the codec: what comes from a handler is checked like a stranger's. */
+  check: (attributes: WorkReply['attributes']) => void
   /** `encodeRecord` of the codec. */
   encode(event: Event, topic: string): AppendRecord
 }
@@ -20,8 +20,9 @@ export function publishableReply(
   index: number,
   options: PublishOptions,
 ): AppendRecord {
+  // What is filled in comes from the cause, which was checked when it was read.
+  checkGiven(reply, index, options)
   const event = completeReply(reply, index, options.origin)
-  checkReply(event, index, options)
   const record = options.encode(event, options.topic)
   const bytes = sizeOf(record)
   if (bytes > options.maxEventBytes) {
@@ -34,7 +35,7 @@ export function publishableReply(
   return record
 }
 
-function checkReply({ attributes }: Event, index: number, options: PublishOptions): void {
+function checkGiven({ attributes }: WorkReply, index: number, options: PublishOptions): void {
   try {
     options.check(attributes)
   } catch (error) {
