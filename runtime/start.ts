@@ -121,6 +121,7 @@ class Startup {
       isolation: config.isolation,
       log,
       maxReplyBytes: config.maxEventBytes,
+      onKill: (name, reason) => this.#metrics.isolateKilled(name, reason),
     })
     this.#open.push(() => pool.close())
     this.#walls = pool.walls()
@@ -138,6 +139,7 @@ class Startup {
     this.#metrics.atScrape({
       consumerLag: () => lagSamples(pipeline),
       assignedPartitions: () => pipeline.consumer.partitionCount,
+      workerRssBytes: () => pool.workerRssBytes(),
     })
     return pipeline
   }

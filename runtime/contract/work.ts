@@ -72,6 +72,8 @@ export interface IsolatePool {
   ): Promise<FunctionRunner>
   /** The process walls that are up, such as `process`, `isolate`; for start-up and `/readyz`. */
   walls(): string[]
+  /** Resident memory of the functions' worker processes, without those that run suspects. */
+  workerRssBytes(): number
   /** Lets nothing new start, ends the workers by SIGKILL after `graceMs`. Idempotent. */
   close(graceMs?: number): Promise<void>
 }

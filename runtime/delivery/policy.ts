@@ -6,7 +6,8 @@ import type { DeliveryPolicy } from '../contract/manifest.ts'
 import type { Fault } from '../contract/outcome.ts'
 import { retryOf, type ErrorCode } from '../errors.ts'
 
-export type Decision = { kind: 'retry'; waitMs: number } | { kind: 'deadletter' }
+/** `alone`: with nothing beside it, since it took others down. */
+export type Decision = { kind: 'retry'; waitMs: number; alone: boolean } | { kind: 'deadletter' }
 
 /**
  * Failures that cost an isolate or a whole process. Twice is enough: a poison event must not take its
@@ -25,7 +26,11 @@ export function decide(fault: Fault, attempt: number, policy: DeliveryPolicy): D
     ? Math.min(policy.retry + 1, MAX_FATAL_ATTEMPTS)
     : policy.retry + 1
   if (retryOf(fault.code) === 'never' || attempt >= attempts) return { kind: 'deadletter' }
-  return { kind: 'retry', waitMs: fault.retryAfterMs ?? backoffMs(attempt, policy) }
+  return {
+    kind: 'retry',
+    waitMs: fault.retryAfterMs ?? backoffMs(attempt, policy),
+    alone: FATAL.has(fault.code),
+  }
 }
 
 /**

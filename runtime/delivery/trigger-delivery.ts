@@ -280,6 +280,7 @@ export class TriggerDelivery {
       this.#options.log.warn({ ...about, retryInMs: decision.waitMs }, 'attempt failed')
       this.#options.metrics.retry()
       task.attempt++
+      task.alone = decision.alone
       task.lane.notBefore = Date.now() + decision.waitMs
       return this.#runAgain(task)
     }

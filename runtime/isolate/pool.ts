@@ -14,7 +14,7 @@ import { ResidentMemory } from './resident-memory.ts'
 import { Runner } from './runner.ts'
 import { isolateScripts, type IsolateScripts } from './scripts.ts'
 import { StackMap } from './stack-map.ts'
-import { WorkerGroup } from './worker-group.ts'
+import { WorkerGroup, type GroupOptions } from './worker-group.ts'
 
 export interface IsolatePoolOptions {
   /** `shared`: one worker process for each namespace. `dedicated`: one for each function. */
@@ -22,6 +22,8 @@ export interface IsolatePoolOptions {
   log: Logger
   /** Largest data of one reply; a larger one fails with `FN_HANDLER_REPLY_TOO_LARGE`. */
   maxReplyBytes: number
+  /** A function's isolate or a whole worker was ended by force; `reason` is one of a fixed set. */
+  onKill?: (name: string, reason: string) => void
 }
 
 /** How often a closing pool looks whether all is done. */
@@ -58,7 +60,7 @@ class Pool implements IsolatePool {
       maxReplyBytes,
       onResults,
       group: this.#group(this.#options.isolation === 'shared' ? manifest.namespace : name),
-      soloGroup: { name: `${name} (suspects)`, scripts: this.#scripts, log },
+      soloGroup: this.#groupOptions(`${name} (suspects)`),
     })
     try {
       await runner.open()
@@ -75,6 +77,12 @@ class Pool implements IsolatePool {
     return ['process', 'permissions', ...(watch === undefined ? [] : ['memory']), 'isolate']
   }
 
+  workerRssBytes(): number {
+    let bytes = 0
+    for (const group of this.#groups.values()) bytes += group.residentBytes()
+    return bytes
+  }
+
   close(graceMs = 0): Promise<void> {
     return (this.#closing ??= this.#close(graceMs))
   }
@@ -87,6 +95,11 @@ class Pool implements IsolatePool {
     await Promise.all([...this.#groups.values()].map((group) => group.close()))
   }
 
+  #groupOptions(name: string): GroupOptions {
+    const { log, onKill } = this.#options
+    return { name, scripts: this.#scripts, log, ended: onKill ?? ((): void => {}) }
+  }
+
   #isBusy(): boolean {
     return [...this.#runners].some((runner) => runner.inFlight().items > 0)
   }
@@ -94,8 +107,7 @@ class Pool implements IsolatePool {
   #group(name: string): WorkerGroup {
     const known = this.#groups.get(name)
     if (known !== undefined) return known
-    const { log } = this.#options
-    const group = new WorkerGroup({ name, scripts: this.#scripts, log })
+    const group = new WorkerGroup(this.#groupOptions(name))
     this.#groups.set(name, group)
     return group
   }

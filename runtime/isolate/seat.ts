@@ -120,6 +120,7 @@ export class Seat implements Tenant {
       { function: this.name, cause, starved, accused: verdict.accused.length },
       'isolate lost; a fresh one takes its place',
     )
+    this.#options.group.lostIsolate(this.name, cause)
     if (this.#options.alone && cause !== 'evicted') return this.#blameAll(cause, starved)
     const fault = lossFault(cause, this.limits)
     const spentMs = cause === 'cpu' ? this.limits.cpuMs : 0

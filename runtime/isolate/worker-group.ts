@@ -45,6 +45,8 @@ export interface GroupOptions {
   name: string
   scripts: IsolateScripts
   log: Logger
+  /** An isolate (`name` is its function) or the whole worker (`name` is the group) was ended by force. */
+  ended: (name: string, reason: string) => void
 }
 
 export class WorkerGroup {
@@ -75,6 +77,16 @@ export class WorkerGroup {
   write(frame: Buffer): void {
     this.#worker?.write(frame)
     this.#worker?.watchClosely()
+  }
+
+  /** Resident memory of the worker, 0 while there is none. */
+  residentBytes(): number {
+    return this.#worker?.residentBytes() ?? 0
+  }
+
+  /** Tells that an isolate of one of its functions was ended by force. */
+  lostIsolate(name: string, cause: string): void {
+    this.#options.ended(name, cause)
   }
 
   async close(): Promise<void> {
@@ -212,6 +224,7 @@ export class WorkerGroup {
     if (end !== 'closed') {
       const { name, log } = { name: this.#options.name, log: this.#options.log }
       log.warn({ worker: name, end, detail }, 'worker process ended; it is started again')
+      this.#options.ended(name, end)
     }
     // `stuck` was told with the isolate that did it; all others have no part in it.
     for (const tenant of loaded) tenant.workerLost(end, end !== 'stuck' && end !== 'closed')

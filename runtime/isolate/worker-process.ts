@@ -71,6 +71,11 @@ export class WorkerProcess {
     this.#scheduleWatch()
   }
 
+  /** 0 where it cannot be read. */
+  residentBytes(): number {
+    return this.#memory?.bytes() ?? 0
+  }
+
   send(message: ToWorker, payload?: Buffer): void {
     this.write(encodeFrame(message, payload))
   }

@@ -56,6 +56,11 @@ describe('decide', () => {
       message: '',
       retryAfterMs: 7,
     } as const
-    assert.deepEqual(decide(fault, 1, POLICY), { kind: 'retry', waitMs: 7 })
+    assert.deepEqual(decide(fault, 1, POLICY), { kind: 'retry', waitMs: 7, alone: false })
+  })
+
+  it('tries what took its isolate down again alone', () => {
+    const fault = { code: 'FN_HANDLER_MEMORY', class: 'MemoryLimit', message: '' } as const
+    assert.deepEqual(decide(fault, 1, POLICY), { kind: 'retry', waitMs: 2_000, alone: true })
   })
 })
