@@ -35,6 +35,8 @@ export interface Project {
   /** Starts the runtime and waits until it is ready. `command`: `start` (default), `dev`, or `main`. */
   start(args?: readonly string[], command?: string): Promise<RunningRuntime>
   write(file: string, text: string): Promise<void>
+  /** Takes over what another project built, to run as one more process of its deployment. */
+  copyBuild(from: Project): Promise<void>
 }
 
 /** `functions`: file name → source; or `'guide'` for this repository's own. */
@@ -71,6 +73,11 @@ export async function project(
         .map((line) => JSON.parse(line) as T)
     },
     start: (args = [], command = 'start') => start(dir, [command, ...args], running),
+    copyBuild: async (from) => {
+      await cp(join(from.dir, '.millrace', 'build'), join(dir, '.millrace', 'build'), {
+        recursive: true,
+      })
+    },
     write: async (file, text) => {
       await writeFile(join(dir, file), text)
     },
