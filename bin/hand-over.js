@@ -40,10 +40,10 @@ export async function handOver(script, args, flags = []) {
   }
   const node = await findNode24()
   const env = { NODE_COMPILE_CACHE: compileCache, ...process.env }
-  await follow(spawn(node, [...flags, script, ...args], { stdio: 'inherit', env }))
+  await follow(() => spawn(node, [...flags, script, ...args], { stdio: 'inherit', env }))
 }
 
-function follow(child) {
+function follow(start) {
   const lastMs = new Map()
   const forward = (signal) => {
     const now = performance.now()
@@ -51,7 +51,9 @@ function follow(child) {
     lastMs.set(signal, now)
     if (!again) child.kill(signal)
   }
+  // Listening begins before the child does: a signal in between would end this process alone.
   for (const signal of SIGNALS) process.on(signal, forward)
+  const child = start()
   return new Promise((resolve, reject) => {
     child.on('error', reject)
     child.on('exit', (code, signal) => {

@@ -31,15 +31,16 @@ function essence(output) {
 
 function collect(command, args, cwd, purpose) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
     let interrupted = false
-    // Left alone, npm would go on in a folder that nobody waits for.
+    // Left alone, npm would go on in a folder that nobody waits for. Listening begins before npm does: a
+    // signal in between would end this process alone.
     const interrupt = (signal) => {
       interrupted = true
       child.kill(signal)
     }
     for (const signal of SIGNALS) process.on(signal, interrupt)
+    const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => {
         output += text

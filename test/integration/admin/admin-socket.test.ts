@@ -11,7 +11,7 @@ import { isMillraceError } from '../../../runtime/errors.ts'
 
 async function opened(
   t: TestContext,
-): Promise<{ broker: Broker; client: AdminClient; socket: string; close(): Promise<void> }> {
+): Promise<{ broker: Broker; client: AdminClient; socket: string; close: () => Promise<void> }> {
   const dir = await mkdtemp(join(tmpdir(), 'millrace-admin-'))
   const broker = await createEmbeddedBroker({ dir: join(dir, 'data') })
   const socket = join(dir, 'admin.sock')
