@@ -17,7 +17,7 @@ export function orderEvent(i: number, topic: string): AppendRecord {
       { product_id: `SKU-${i % 89}`, quantity: 2, price: 5.5 },
     ],
     amount: 100 + (i % 900),
-    note: 'delivered to the back door, please ring twice',
+    note: 'delivered to the back door; please ring twice, wait a little, and mind the dog in the yard',
   }
   return encodeRecord(
     {
