@@ -2,8 +2,8 @@
  * What operator commands ask a running runtime over its Unix socket: the reading half of the broker
  * contract, and the state of the triggers. JSON over HTTP; record bytes travel as base64.
  */
-import type { CursorState } from '../consumer/consumer.ts'
 import type { Broker, LogRecord, ReadBatch } from '../contract/broker.ts'
+import type { CursorState } from '../contract/cursor-state.ts'
 
 /** What operator commands need of a log; a broker has it, and so has a client of the admin socket. */
 export type LogReader = Pick<Broker, 'topics' | 'read' | 'committed' | 'ranges' | 'offsetsAt'>

@@ -7,7 +7,7 @@ import { connect } from 'node:net'
 import { dirname } from 'node:path'
 import fastify from 'fastify'
 import type { Broker, CommittedOffset, TopicPartition } from '../contract/broker.ts'
-import type { CursorState } from '../consumer/consumer.ts'
+import type { CursorState } from '../contract/cursor-state.ts'
 import { isMillraceError, MillraceError } from '../errors.ts'
 import { ADMIN_PATHS, batchToWire } from './protocol.ts'
 

@@ -13,6 +13,7 @@ import type { ChannelOptions, DeliveryChannel } from '../contract/delivery.ts'
 import type { Event } from '../contract/event.ts'
 import type { Logger } from '../contract/log.ts'
 import type { TriggerManifest } from '../contract/manifest.ts'
+import type { CursorState } from '../contract/cursor-state.ts'
 import { commitProgress } from './commits.ts'
 import { Cursor, type Ledger } from './cursor.ts'
 import { Partition } from './partition.ts'
@@ -37,23 +38,6 @@ export interface ConsumerOptions {
   maxBufferBytes: number
   commitIntervalMs: number
   log: Logger
-}
-
-/** One line of `fn lag`, as far as this process knows it. */
-export interface CursorState {
-  trigger: string
-  group: string
-  topic: string
-  partition: number
-  /** Committed offset as of the last commit. */
-  committed: number
-  /** End of the log as of the last read. */
-  end: number
-  /** Events taken and not yet ended. */
-  inFlight: number
-  attached: boolean
-  paused: boolean
-  trouble?: string
 }
 
 const MIN_CURSOR_BYTES = 64 * 1024

@@ -5,7 +5,7 @@
 import type { LogRecord } from './broker.ts'
 import type { Event } from './event.ts'
 import type { TriggerManifest } from './manifest.ts'
-import type { Outcome } from './outcome.ts'
+import type { Fault, Outcome } from './outcome.ts'
 
 /** The way of one trigger's events from one partition. */
 export interface DeliveryChannel {
@@ -24,4 +24,17 @@ export interface ChannelOptions {
   partition: number
   /** Called once an event has ended and everything that it caused is durable. */
   onSettled: (record: LogRecord, outcome: Outcome) => void
+}
+
+/** An event whose retries are used up, and why. */
+export interface DeadLetter {
+  trigger: TriggerManifest
+  topic: string
+  partition: number
+  record: LogRecord
+  event: Event
+  fault: Fault
+  attempts: number
+  /** Milliseconds since the epoch. */
+  firstFailedAt: number
 }

@@ -5,7 +5,7 @@
  * replies or dead letters, and an event ends only when those are durable.
  */
 import type { AppendRecord, AppendResult, LogRecord } from '../contract/broker.ts'
-import type { ChannelOptions, DeliveryChannel } from '../contract/delivery.ts'
+import type { ChannelOptions, DeadLetter, DeliveryChannel } from '../contract/delivery.ts'
 import type { Event } from '../contract/event.ts'
 import type { Logger } from '../contract/log.ts'
 import type { TriggerManifest } from '../contract/manifest.ts'
@@ -16,18 +16,6 @@ import { isMillraceError, type ErrorCode } from '../errors.ts'
 import { Lane, laneKey, type Channel, type Task } from './lane.ts'
 import { decide } from './policy.ts'
 import { after } from './timer.ts'
-
-/** What one dead letter says besides the event. */
-export interface DeadLetter {
-  trigger: TriggerManifest
-  topic: string
-  partition: number
-  record: LogRecord
-  event: Event
-  fault: Fault
-  attempts: number
-  firstFailedAt: number
-}
 
 export interface TriggerDeliveryOptions {
   trigger: TriggerManifest

@@ -5,22 +5,10 @@
  * (eventing-kafka-broker, `RecordDispatcherImpl`), so that its readers need no change. What we add
  * stands in headers outside `ce_`, because it is not part of the event.
  */
-import type { AppendRecord, LogRecord } from '../contract/broker.ts'
+import type { AppendRecord } from '../contract/broker.ts'
+import type { DeadLetter } from '../contract/delivery.ts'
 import type { AttributeValue, Event } from '../contract/event.ts'
-import type { TriggerManifest } from '../contract/manifest.ts'
 import type { Fault } from '../contract/outcome.ts'
-
-export interface DeadLetterCause {
-  trigger: TriggerManifest
-  topic: string
-  partition: number
-  record: LogRecord
-  event: Event
-  fault: Fault
-  attempts: number
-  /** Milliseconds since the epoch. */
-  firstFailedAt: number
-}
 
 /** Knative cuts the body of an error to 1,024 bytes before base64. */
 const MAX_ERROR_DATA_BYTES = 1_024
@@ -51,7 +39,7 @@ export interface DeadLetterOptions {
   encode(event: Event, topic: string): AppendRecord
 }
 
-export function deadLetterRecord(cause: DeadLetterCause, options: DeadLetterOptions): AppendRecord {
+export function deadLetterRecord(cause: DeadLetter, options: DeadLetterOptions): AppendRecord {
   const { trigger, fault, event, record } = cause
   const added: Record<string, AttributeValue> = {
     knativeerrordest: `/${trigger.namespace}/functions/${trigger.function}`,
@@ -73,7 +61,7 @@ export function deadLetterRecord(cause: DeadLetterCause, options: DeadLetterOpti
 }
 
 function ownHeaders(
-  { trigger, fault, attempts, firstFailedAt, topic, partition, record }: DeadLetterCause,
+  { trigger, fault, attempts, firstFailedAt, topic, partition, record }: DeadLetter,
   version: string,
 ): AppendRecord['headers'] {
   const headers: Array<[string, string | Buffer]> = [
