@@ -14,13 +14,14 @@ import type { Fault } from '../contract/outcome.ts'
 import type { FunctionRunner, WorkItem, WorkReply, WorkResult } from '../contract/work.ts'
 import { isMillraceError, type ErrorCode } from '../errors.ts'
 import { Lane, laneKey, type Channel, type Task } from './lane.ts'
+import { Outbox, type Completion, type Settled } from './outbox.ts'
 import { decide } from './policy.ts'
 import { after } from './timer.ts'
 
 export interface TriggerDeliveryOptions {
   trigger: TriggerManifest
   runner: FunctionRunner
-  append(records: readonly AppendRecord[]): Promise<AppendResult[]>
+  append: (records: readonly AppendRecord[]) => Promise<AppendResult[]>
   /** Completes and encodes a reply; throws a `MillraceError` for one that cannot be published. */
   toReply(reply: WorkReply, index: number, cause: Event): AppendRecord
   toDeadLetter(letter: DeadLetter): AppendRecord
@@ -36,7 +37,6 @@ const MAX_IN_FLIGHT_ITEMS = 1024
 const MAX_IN_FLIGHT_BYTES = 4 * 1024 * 1024
 /** A key's backlog must not fill a whole batch while other keys wait. */
 const MAX_KEY_RUN = 64
-const DEAD_LETTER_RETRY_MAX_MS = 5_000
 
 /** The guide's `status` label of each outcome that the delivery gives. */
 const STATUS = {
@@ -50,20 +50,13 @@ const REPLY_FAULTS: Partial<Record<ErrorCode, string>> = {
   FN_HANDLER_REPLY_TOO_LARGE: 'ReplyTooLarge',
 }
 
-/** Output of one task on its way to the log. */
-interface Completion {
-  task: Task
-  outcome: 'acked' | 'deadlettered'
-  records: AppendRecord[]
-}
-
 export class TriggerDelivery {
   readonly #options: TriggerDeliveryOptions
   readonly #name: string
+  readonly #outbox: Outbox
   readonly #running = new Map<number, Task>()
   #ready: Lane[] = []
   #inFlightBytes = 0
-  #publishing = 0
   #scheduled = false
   #paused = false
   #idleWaiters: Array<() => void> = []
@@ -72,6 +65,11 @@ export class TriggerDelivery {
   constructor(options: TriggerDeliveryOptions) {
     this.#options = options
     this.#name = `${options.trigger.namespace}/${options.trigger.name}`
+    this.#outbox = new Outbox({
+      append: options.append,
+      settled: (settled) => this.#settled(settled),
+      log: options.log,
+    })
   }
 
   open(options: ChannelOptions): DeliveryChannel {
@@ -114,7 +112,7 @@ export class TriggerDelivery {
       this.#inFlightBytes -= task.bytes
       this.#sort(task, result, completions)
     }
-    this.#publish(completions)
+    this.#outbox.publish(completions)
     this.#schedule()
     this.#tellIdle()
   }
@@ -295,78 +293,19 @@ export class TriggerDelivery {
     completions.push(completion)
   }
 
-  /** One append for the output of a whole frame of results. */
-  #publish(completions: readonly Completion[]): void {
-    if (completions.length === 0) return
-    this.#publishing += completions.length
-    const records = completions.flatMap((one) => one.records)
-    void this.#options.append(records).then((results) => {
-      let at = 0
-      const next: Completion[] = []
-      for (const completion of completions) {
-        const mine = results.slice(at, at + completion.records.length)
-        at += completion.records.length
-        this.#published(completion, mine, next)
-      }
-      this.#publish(next)
-      this.#schedule()
-      this.#tellIdle()
-    })
-  }
-
-  #published(completion: Completion, results: readonly AppendResult[], next: Completion[]): void {
-    const { task } = completion
-    this.#publishing--
-    task.lane.publishing--
-    const refused = results.find((result) => !result.ok)
-    if (task.channel.closed) {
-      this.#resolved(task)
-    } else if (refused === undefined || refused.ok) {
-      this.#end(task, completion.outcome)
-    } else if (completion.outcome === 'deadlettered') {
-      this.#repeatDeadLetter(completion, refused.error, 0)
-      return // the lane waits for its dead letter
-    } else {
-      const fault: Fault = {
-        code: 'FN_DELIVERY_PUBLISH_FAILED',
-        class: 'PublishFailed',
-        message: `the reply could not be made durable: ${refused.error.message}`,
-      }
-      this.#failed(task, fault, next)
+  #settled(settled: readonly Settled[]): void {
+    const next: Completion[] = []
+    for (const { completion, refused } of settled) {
+      const { task } = completion
+      task.lane.publishing--
+      if (task.channel.closed) this.#resolved(task)
+      else if (refused === undefined) this.#end(task, completion.outcome)
+      else this.#failed(task, publishFault(refused), next)
+      this.#releaseHeld(task.lane, next)
     }
-    this.#releaseHeld(task.lane, next)
-  }
-
-  /** An event must not be lost because its dead letter cannot be written: wait, and try for ever. */
-  #repeatDeadLetter(completion: Completion, reason: Error, tries: number): void {
-    const { task } = completion
-    const waitMs = Math.min(100 * 2 ** tries, DEAD_LETTER_RETRY_MAX_MS)
-    this.#options.log.error(
-      { ...this.#about(task), error: reason.message, retryInMs: waitMs },
-      'dead letter could not be written; its lane waits',
-    )
-    this.#publishing++
-    task.lane.publishing++
-    after(waitMs, () => {
-      const append = task.channel.closed
-        ? Promise.resolve<AppendResult[]>([])
-        : this.#options.append(completion.records)
-      void append.then((results) => {
-        const refused = results.find((result) => !result.ok)
-        this.#publishing--
-        task.lane.publishing--
-        if (refused !== undefined && !refused.ok) {
-          return this.#repeatDeadLetter(completion, refused.error, tries + 1)
-        }
-        const next: Completion[] = []
-        if (task.channel.closed) this.#resolved(task)
-        else this.#end(task, 'deadlettered')
-        this.#releaseHeld(task.lane, next)
-        this.#publish(next)
-        this.#schedule()
-        this.#tellIdle()
-      })
-    })
+    this.#outbox.publish(next)
+    this.#schedule()
+    this.#tellIdle()
   }
 
   #releaseHeld(lane: Lane, completions: Completion[]): void {
@@ -426,7 +365,7 @@ export class TriggerDelivery {
   }
 
   #isIdle(): boolean {
-    return this.#running.size === 0 && this.#publishing === 0
+    return this.#running.size === 0 && this.#outbox.size === 0
   }
 
   #tellIdle(): void {
@@ -434,5 +373,13 @@ export class TriggerDelivery {
     const waiters = this.#idleWaiters
     this.#idleWaiters = []
     for (const resolve of waiters) resolve()
+  }
+}
+
+function publishFault(refused: Error): Fault {
+  return {
+    code: 'FN_DELIVERY_PUBLISH_FAILED',
+    class: 'PublishFailed',
+    message: `the reply could not be made durable: ${refused.message}`,
   }
 }
