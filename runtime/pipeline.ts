@@ -21,6 +21,7 @@ import { deadLetterRecord } from './dlq/dead-letter.ts'
 import { keepInQuarantine, quarantineRecord } from './dlq/quarantine.ts'
 import { checkGivenAttributes } from './codec/attributes.ts'
 import { decodeRecord, encodeRecord } from './codec/record.ts'
+import { within } from './within.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 import { LazyTopics } from './broker/lazy-topics.ts'
 
@@ -73,7 +74,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     consumer,
     disabled,
     stop: async (deadlineMs) => {
-      await ingress.drain()
+      await within(deadlineMs, ingress.drain())
       await consumer.stop(deadlineMs)
       await ingress.close()
     },

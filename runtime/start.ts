@@ -66,6 +66,7 @@ class Startup {
   #pipeline: Pipeline | undefined
   #walls: string[] = []
   #stopping = false
+  #undone: Promise<void> | undefined
 
   constructor(options: StartOptions) {
     this.#options = options
@@ -102,9 +103,21 @@ class Startup {
     }
   }
 
-  async undo(): Promise<void> {
+  undo(): Promise<void> {
     this.#stopping = true
-    for (let close = this.#open.pop(); close !== undefined; close = this.#open.pop()) await close()
+    this.#undone ??= this.#closeAll()
+    return this.#undone
+  }
+
+  async #closeAll(): Promise<void> {
+    for (let close = this.#open.pop(); close !== undefined; close = this.#open.pop()) {
+      try {
+        await close()
+      } catch (error) {
+        // The others have to be closed all the same.
+        this.#options.log.error({ err: error }, 'closing failed')
+      }
+    }
   }
 
   async #serveHealth(): Promise<Address> {

@@ -2,7 +2,8 @@
  * Makes topics when the first record goes to them: a thousand triggers must not make a thousand
  * dead-letter topics that nobody ever needs.
  */
-import type { AppendRecord, AppendResult, Broker } from '../contract/broker.ts'
+import type { AppendRecord, AppendResult, Broker, TopicOptions } from '../contract/broker.ts'
+import { isDeadLetterTopic, isQuarantineTopic } from './names.ts'
 
 export class LazyTopics {
   readonly #broker: Pick<Broker, 'append' | 'ensureTopic'>
@@ -44,10 +45,16 @@ export class LazyTopics {
 
   async #make(topic: string): Promise<void> {
     try {
-      await this.#broker.ensureTopic(topic)
+      await this.#broker.ensureTopic(topic, optionsOf(topic))
       this.#ready.add(topic)
     } finally {
       this.#making.delete(topic)
     }
   }
+}
+
+/** What a dead letter or a quarantined record adds must fit, however large a stranger's record was. */
+function optionsOf(topic: string): TopicOptions {
+  if (!isDeadLetterTopic(topic) && !isQuarantineTopic(topic)) return {}
+  return { config: { 'max.message.bytes': String(2 * 1024 * 1024) } }
 }

@@ -51,6 +51,14 @@ export function deadLetterTopic(group: string): string {
   return `${group}.dlq`
 }
 
+export function isDeadLetterTopic(topic: string): boolean {
+  return topic.endsWith('.dlq')
+}
+
+export function isQuarantineTopic(topic: string): boolean {
+  return topic.endsWith('.quarantine')
+}
+
 export function quarantineTopic(topic: string): string {
   return `${topic}.quarantine`
 }

@@ -7,6 +7,11 @@ import { eachLimited } from './limited.ts'
 import type { Progress } from './watermark.ts'
 
 const COMMITS_AT_ONCE = 8
+/**
+ * A position is committed again after this time even if it did not move: Kafka forgets the offsets of a
+ * group without members when they are old (`offsets.retention.minutes`, seven days by default).
+ */
+const REFRESH_MS = 60 * 60 * 1000
 
 export interface CommitProgressOptions {
   broker: Pick<Broker, 'commit'>
@@ -19,9 +24,10 @@ export interface CommitProgressOptions {
 export async function commitProgress(options: CommitProgressOptions): Promise<void> {
   const moved = new Map<string, Array<{ cursor: Cursor; progress: Progress }>>()
   for (const cursor of options.cursors) {
-    if (cursor.trouble?.startsWith('OffsetLost')) continue
+    if (cursor.trouble !== undefined) continue // its place is a person's to decide
     const progress = cursor.watermark.progress()
-    if (sameProgress(progress, cursor.committed)) continue
+    const isFresh = Date.now() - cursor.committedAt < REFRESH_MS
+    if (isFresh && sameProgress(progress, cursor.committed)) continue
     const group = moved.get(cursor.trigger.group)
     if (group === undefined) moved.set(cursor.trigger.group, [{ cursor, progress }])
     else group.push({ cursor, progress })
@@ -36,6 +42,7 @@ export async function commitProgress(options: CommitProgressOptions): Promise<vo
       await options.broker.commit(group, offsets, { fence: options.fence })
       for (const { cursor, progress } of entries) {
         cursor.committed = progress
+        cursor.committedAt = Date.now()
         cursor.commitTrouble = undefined
       }
     } catch (error) {

@@ -8,16 +8,18 @@ import {
   type Broker,
   type LogRecord,
   type Membership,
+  type TopicPartition,
 } from '../contract/broker.ts'
 import type { ChannelOptions, DeliveryChannel } from '../contract/delivery.ts'
 import type { Event } from '../contract/event.ts'
 import type { Logger } from '../contract/log.ts'
 import type { TriggerManifest } from '../contract/manifest.ts'
 import type { CursorState } from '../contract/cursor-state.ts'
+import { within } from '../within.ts'
 import { commitProgress } from './commits.ts'
 import { Cursor, type Ledger } from './cursor.ts'
 import { Partition } from './partition.ts'
-import { startingPoints } from './starting-points.ts'
+import { startingPoints, type StartingPoint } from './starting-points.ts'
 
 export interface ConsumerOptions {
   broker: Broker
@@ -43,6 +45,10 @@ export interface ConsumerOptions {
 const MIN_CURSOR_BYTES = 64 * 1024
 const MAX_CURSOR_BYTES = 8 * 1024 * 1024
 const REJOIN_PAUSE_MS = 1_000
+/** The last commit gets this long even when the work before it took all the time. */
+const LAST_COMMIT_MS = 3_000
+/** How often a group that refused is asked again. */
+const ASK_AGAIN_MS = 5_000
 
 export class Consumer {
   readonly #options: ConsumerOptions
@@ -53,6 +59,7 @@ export class Consumer {
   /** Assignments are worked off one after another: opening takes requests to the broker. */
   #opening: Promise<void> = Promise.resolve()
   #assigned = false
+  #askedAt = 0
   #stopped = false
   #trouble: string | undefined
 
@@ -77,6 +84,9 @@ export class Consumer {
     for (const cursor of this.#cursors()) {
       if (cursor.trouble !== undefined) troubles.add(cursor.trouble)
       if (cursor.commitTrouble !== undefined) troubles.add(cursor.commitTrouble)
+    }
+    for (const { partition } of this.#partitions.values()) {
+      if (partition.trouble !== undefined) troubles.add(partition.trouble)
     }
     return [...troubles]
   }
@@ -112,10 +122,12 @@ export class Consumer {
     if (this.#stopped) return
     this.#stopped = true
     clearTimeout(this.#timer)
-    await this.#opening
+    const endsAt = Date.now() + deadlineMs
+    const left = (): number => Math.max(endsAt - Date.now(), LAST_COMMIT_MS)
+    await within(left(), this.#opening)
     await Promise.all([...this.#partitions.values()].map(({ partition }) => partition.stop()))
-    await within(deadlineMs, this.#options.settleDown())
-    await this.#commit()
+    await within(left(), this.#options.settleDown())
+    await within(left(), this.#commit())
     for (const key of this.#partitions.keys()) this.#close(key)
     await this.#membership?.leave()
   }
@@ -145,6 +157,8 @@ export class Consumer {
     for (const [key, { epoch }] of this.#partitions) {
       if (owned.get(key)?.epoch !== epoch) this.#close(key)
     }
+    // Another owner takes over what a stopping process still has.
+    if (this.#stopped) return
     this.#options.goOn()
     const gained = assignments.filter((one) => !this.#partitions.has(partitionKey(one)))
     this.#opening = this.#opening.then(() => this.#openAll(gained))
@@ -152,11 +166,12 @@ export class Consumer {
 
   async #openAll(gained: readonly Assignment[]): Promise<void> {
     try {
-      const { broker, triggers } = this.#options
-      const starts = await startingPoints(broker, triggers, gained, this.#options.log)
-      for (const assignment of gained) {
-        if (this.#stopped || !this.#owns(assignment)) continue
-        this.#open(assignment, starts)
+      const { broker, triggers, log } = this.#options
+      // What was gained may have been opened by an earlier turn, or lost again, before this one's came.
+      const missing = gained.filter((one) => this.#isMissing(one))
+      const starts = await startingPoints(broker, triggers, missing, log)
+      for (const assignment of missing) {
+        if (!this.#stopped && this.#isMissing(assignment)) this.#open(assignment, starts)
       }
       this.#assigned = true
       this.#trouble = undefined
@@ -165,15 +180,18 @@ export class Consumer {
       this.#trouble = `partitions could not be opened: ${String(error)}`
       this.#options.log.error({ error: String(error) }, 'opening partitions failed; trying again')
       await pause(REJOIN_PAUSE_MS)
-      await this.#openAll(gained.filter((one) => this.#owns(one)))
+      if (!this.#stopped) await this.#openAll(gained)
     }
   }
 
-  #owns(assignment: Assignment): boolean {
+  /** Owned and not open. Before `join` has given the membership, its assignments are all there is. */
+  #isMissing(assignment: Assignment): boolean {
     const key = partitionKey(assignment)
-    return (this.#membership?.assignments() ?? []).some(
-      (one) => partitionKey(one) === key && one.epoch === assignment.epoch,
-    )
+    if (this.#partitions.has(key)) return false
+    if (this.#membership === undefined) return true
+    return this.#membership
+      .assignments()
+      .some((one) => partitionKey(one) === key && one.epoch === assignment.epoch)
   }
 
   #open(assignment: Assignment, starts: Awaited<ReturnType<typeof startingPoints>>): void {
@@ -183,19 +201,7 @@ export class Consumer {
     const cursors = options.triggers
       .filter((trigger) => trigger.topic === topic)
       .map((trigger) => {
-        const start = starts(trigger, assignment)
-        const cursor = new Cursor({
-          trigger,
-          topic,
-          partition: number,
-          from: start.from,
-          ledger: options.ledger(trigger),
-          open: (onSettled) =>
-            options.openChannel({ trigger, topic, partition: number, onSettled }),
-          onRoom: () => this.#partitions.get(key)?.partition.wake(),
-        })
-        cursor.trouble = start.trouble
-        return cursor
+        return this.#cursor(trigger, assignment, starts(trigger, assignment))
       })
     const partition = new Partition({
       at: { topic, partition: number },
@@ -209,6 +215,39 @@ export class Consumer {
     })
     this.#partitions.set(key, { epoch: assignment.epoch, partition })
     partition.start()
+  }
+
+  #cursor(trigger: TriggerManifest, at: TopicPartition, start: StartingPoint): Cursor {
+    const { topic, partition } = at
+    const key = partitionKey(at)
+    const cursor = new Cursor({
+      trigger,
+      topic,
+      partition,
+      from: start.from,
+      ledger: this.#options.ledger(trigger),
+      open: (listener) => this.#options.openChannel({ trigger, topic, partition, ...listener }),
+      onRoom: () => this.#partitions.get(key)?.partition.wake(),
+    })
+    cursor.trouble = start.trouble
+    cursor.troublePasses = start.passing === true
+    return cursor
+  }
+
+  /** Asks again for the triggers whose group refused us, for example because Knative still ran in it. */
+  async #startRefused(): Promise<void> {
+    const { broker, log } = this.#options
+    for (const { partition } of this.#partitions.values()) {
+      for (const old of partition.cursors) {
+        if (!old.troublePasses || this.#stopped) continue
+        const at = { topic: old.topic, partition: old.partition }
+        const start = (await startingPoints(broker, [old.trigger], [at], log))(old.trigger, at)
+        const isOpen = this.#partitions.get(partitionKey(at))?.partition === partition
+        if (start.trouble !== undefined || !isOpen) continue
+        log.info({ group: old.trigger.group }, 'the group no longer refuses; the trigger starts')
+        partition.replace(old, this.#cursor(old.trigger, at, start))
+      }
+    }
   }
 
   #maxCursorBytes(): number {
@@ -240,11 +279,13 @@ export class Consumer {
     this.#assigned = false
     this.#trouble = `the consumer group was left: ${error.message}`
     this.#options.log.error({ error: String(error) }, 'membership failed; joining again')
+    const failed = this.#membership
+    this.#membership = undefined
     const again = async (): Promise<void> => {
       await pause(REJOIN_PAUSE_MS)
-      if (this.#stopped) return
       try {
-        await this.#join()
+        await failed?.leave()
+        if (!this.#stopped) await this.#join()
       } catch (cause) {
         this.#rejoin(cause instanceof Error ? cause : new Error(String(cause)))
       }
@@ -257,10 +298,22 @@ export class Consumer {
     const waitMs = Math.max(this.#options.commitIntervalMs, tookMs * 10)
     this.#timer = setTimeout(() => {
       const startedAt = performance.now()
-      void this.#commit().finally(() => {
-        if (!this.#stopped) this.#scheduleCommit(performance.now() - startedAt)
-      })
+      void this.#commit()
+        .then(() => this.#askRefused())
+        .finally(() => {
+          if (!this.#stopped) this.#scheduleCommit(performance.now() - startedAt)
+        })
     }, waitMs)
+  }
+
+  async #askRefused(): Promise<void> {
+    if (Date.now() < this.#askedAt + ASK_AGAIN_MS) return
+    this.#askedAt = Date.now()
+    try {
+      await this.#startRefused()
+    } catch (error) {
+      this.#options.log.warn({ error: String(error) }, 'a trigger that was refused cannot be asked')
+    }
   }
 
   /** One commit at a time, so that an older position never overtakes a newer one. */
@@ -282,16 +335,6 @@ export class Consumer {
   *#cursors(): Generator<Cursor> {
     for (const { partition } of this.#partitions.values()) yield* partition.cursors
   }
-}
-
-/** Waits for `work`, but not longer; what is late goes on and its result is no longer needed. */
-async function within(deadlineMs: number, work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const deadline = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, deadlineMs)
-  })
-  await Promise.race([work, deadline])
-  clearTimeout(timer)
 }
 
 async function pause(waitMs: number): Promise<void> {

@@ -2,7 +2,7 @@
  * One trigger's place in one partition: where it reads, what is unfinished, whether it has room.
  */
 import type { LogRecord } from '../contract/broker.ts'
-import type { DeliveryChannel } from '../contract/delivery.ts'
+import type { ChannelOptions, DeliveryChannel } from '../contract/delivery.ts'
 import type { Event } from '../contract/event.ts'
 import type { TriggerManifest } from '../contract/manifest.ts'
 import type { TriggerMetrics } from '../contract/metrics.ts'
@@ -19,7 +19,7 @@ export interface CursorOptions {
   from: Progress
   ledger: Ledger
   /** Opens the way to the subscriber; the cursor reports back through `settled`. */
-  open: (onSettled: (record: LogRecord, outcome: Outcome) => void) => DeliveryChannel
+  open: (listener: Pick<ChannelOptions, 'onSettled' | 'onWaiting'>) => DeliveryChannel
   /** Room was made. */
   onRoom: () => void
 }
@@ -39,10 +39,14 @@ export class Cursor {
   readonly watermark: Watermark
   /** What was committed last, so that an unchanged position costs no request. */
   committed: Progress
+  /** When that was, in ms since the epoch. */
+  committedAt = Date.now()
   /** Set while the trigger is paused by a person. */
   paused = false
   /** Why this cursor does not go on by itself; for `/readyz`. */
   trouble: string | undefined
+  /** The trouble may pass by itself: the group is asked again. */
+  troublePasses = false
   /** Why its last commit failed; it goes on, and the next commit may heal it. */
   commitTrouble: string | undefined
 
@@ -63,7 +67,10 @@ export class Cursor {
     this.committed = options.from
     this.#ledger = options.ledger
     this.#onRoom = options.onRoom
-    this.#channel = options.open((record, outcome) => this.#settled(record, outcome))
+    this.#channel = options.open({
+      onSettled: (record, outcome) => this.#settled(record, outcome),
+      onWaiting: () => this.#roomMayBe(),
+    })
   }
 
   get position(): number {
@@ -139,7 +146,11 @@ export class Cursor {
     this.#bytes -= sizeOf(record)
     this.watermark.finish(record.offset)
     this.#ledger.outcome(outcome)
-    if (this.#full) this.#onRoom()
+    this.#roomMayBe()
+  }
+
+  #roomMayBe(): void {
+    if (this.#full && !this.#closed) this.#onRoom()
   }
 }
 

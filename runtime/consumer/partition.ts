@@ -9,7 +9,7 @@ import type { Broker, LogRecord, TopicPartition } from '../contract/broker.ts'
 import type { Event } from '../contract/event.ts'
 import type { Logger } from '../contract/log.ts'
 import type { TriggerManifest } from '../contract/manifest.ts'
-import { isMillraceError } from '../errors.ts'
+import { isMillraceError, type MillraceError } from '../errors.ts'
 import type { Cursor } from './cursor.ts'
 
 export interface PartitionOptions {
@@ -50,6 +50,8 @@ export class Partition {
   readonly #options: PartitionOptions
   readonly #readers = new Set<Reader>()
   readonly #byTrigger = new Map<TriggerManifest, Cursor>()
+  #cursors: readonly Cursor[]
+  #trouble: string | undefined
   readonly #stop = new AbortController()
   readonly #loops = new Set<Promise<void>>()
   #wake: Array<() => void> = []
@@ -57,11 +59,17 @@ export class Partition {
 
   constructor(options: PartitionOptions) {
     this.#options = options
+    this.#cursors = options.cursors
     for (const cursor of options.cursors) this.#byTrigger.set(cursor.trigger, cursor)
   }
 
   get cursors(): readonly Cursor[] {
-    return this.#options.cursors
+    return this.#cursors
+  }
+
+  /** Why it cannot be read, while that is so. */
+  get trouble(): string | undefined {
+    return this.#trouble
   }
 
   /** End of the log as of the last read. */
@@ -79,7 +87,7 @@ export class Partition {
   }
 
   start(): void {
-    const ordered = this.#options.cursors.toSorted((a, b) => a.position - b.position)
+    const ordered = this.#cursors.toSorted((a, b) => a.position - b.position)
     let group: Cursor[] = []
     for (const cursor of ordered) {
       const first = group[0]
@@ -90,6 +98,16 @@ export class Partition {
       group.push(cursor)
     }
     this.#run(group)
+  }
+
+  /** Puts a fresh cursor in the place of one that could not start. */
+  replace(old: Cursor, fresh: Cursor): void {
+    old.close()
+    for (const reader of this.#readers) reader.cursors.delete(old)
+    this.wake()
+    this.#cursors = this.#cursors.map((cursor) => (cursor === old ? fresh : cursor))
+    this.#byTrigger.set(fresh.trigger, fresh)
+    this.#run([fresh])
   }
 
   /** A cursor has room again, or was paused or resumed. */
@@ -109,8 +127,7 @@ export class Partition {
   #run(cursors: Iterable<Cursor>): void {
     const set = new Set(cursors)
     if (set.size === 0) return
-    const position = Math.min(...[...set].map((cursor) => cursor.position))
-    const reader: Reader = { position, cursors: set, sparse: true }
+    const reader: Reader = { position: lowest(set), cursors: set, sparse: true }
     this.#readers.add(reader)
     const loop: Promise<void> = this.#read(reader).finally(() => {
       this.#readers.delete(reader)
@@ -129,6 +146,7 @@ export class Partition {
       try {
         await this.#readOnce(reader)
         pauseMs = FIRST_PAUSE_MS
+        this.#trouble = undefined
       } catch (error) {
         if (this.#stop.signal.aborted) return
         if (isMillraceError(error, 'FN_BROKER_OFFSET_OUT_OF_RANGE')) {
@@ -139,6 +157,8 @@ export class Partition {
           { ...this.#options.at, error: String(error), retryInMs: pauseMs },
           'reading failed',
         )
+        const { topic, partition } = this.#options.at
+        this.#trouble = `${topic}/${partition} cannot be read: ${String(error)}`
         await this.#pause(pauseMs)
         pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)
       }
@@ -154,6 +174,8 @@ export class Partition {
       reader.cursors.delete(cursor)
       this.#run([cursor])
     }
+    // Those that left may have been the ones furthest behind.
+    if (full.length > 0) reader.position = Math.max(reader.position, lowest(reader.cursors))
     return true
   }
 
@@ -243,8 +265,11 @@ export class Partition {
   }
 
   /** Never move silently: stop here and say what a person has to decide. */
-  #lost(reader: Reader, error: Error): void {
+  #lost(reader: Reader, error: MillraceError): void {
+    const start = Number(error.detail['start'] ?? Number.POSITIVE_INFINITY)
     for (const cursor of reader.cursors) {
+      // One that stands further on only shared the reader.
+      if (cursor.position > reader.position && cursor.position >= start) continue
       cursor.trouble = `OffsetLost: trigger ${cursor.trigger.namespace}/${cursor.trigger.name}: ${error.message}`
       this.#options.log.error({ ...this.#options.at, group: cursor.trigger.group }, cursor.trouble)
     }
@@ -262,6 +287,10 @@ export class Partition {
       signal.addEventListener('abort', done)
     })
   }
+}
+
+function lowest(cursors: Iterable<Cursor>): number {
+  return Math.min(...[...cursors].map((cursor) => cursor.position))
 }
 
 /** Whether all cursors of a reader stand where it reads, as they do but for the first moments. */

@@ -1,8 +1,9 @@
 /**
  * Where each trigger goes on in partitions that were just gained.
  *
- * A group's start is written down before its first record is handled: a crash before the first commit
- * must not lose what came in between.
+ * A group's start is written down before its first record is handled, and for all partitions of the topic
+ * at once: a crash before the first commit must not lose what came in between, and a partition that has
+ * no offset although its group has others is one that was added since; its events are all new.
  */
 import {
   partitionKey,
@@ -14,55 +15,116 @@ import {
 } from '../contract/broker.ts'
 import type { Logger } from '../contract/log.ts'
 import type { TriggerManifest } from '../contract/manifest.ts'
+import { isMillraceError } from '../errors.ts'
 import { eachLimited } from './limited.ts'
 import type { Progress } from './watermark.ts'
 
 export interface StartingPoint {
   from: Progress
-  /** The committed offset is not in the log: a person has to decide. */
+  /** Why the trigger cannot start here. */
   trouble?: string
+  /** The trouble may pass by itself: ask again. Without, a person has to decide. */
+  passing?: boolean
 }
 
 export type StartingPoints = (trigger: TriggerManifest, at: TopicPartition) => StartingPoint
 
+type Log = Pick<Broker, 'topics' | 'committed' | 'commit' | 'ranges'>
+
 const REQUESTS_AT_ONCE = 8
+/** How long another process, which owns the first partition, has to write a new group's start. */
+const FIRST_OWNER_MS = 3_000
+const LOOK_MS = 200
 
 export async function startingPoints(
-  broker: Pick<Broker, 'committed' | 'commit' | 'ranges'>,
+  broker: Log,
   triggers: readonly TriggerManifest[],
-  partitions: readonly TopicPartition[],
+  gained: readonly TopicPartition[],
   log: Logger,
 ): Promise<StartingPoints> {
-  const ranges = new Map(
-    (await broker.ranges(partitions)).map((range) => [partitionKey(range), range]),
+  const topics = [...new Set(gained.map(({ topic }) => topic))]
+  const all = (await broker.topics(topics)).flatMap(({ topic, partitions }) =>
+    Array.from({ length: partitions }, (_, partition) => ({ topic, partition })),
   )
+  const ranges = await broker.ranges(all)
   const points = new Map<string, StartingPoint>()
   await eachLimited(triggers, REQUESTS_AT_ONCE, async (trigger) => {
-    const own = partitions.filter((at) => at.topic === trigger.topic)
+    const own = gained.filter(({ topic }) => topic === trigger.topic)
     if (own.length === 0) return
-    const starts: OffsetCommit[] = []
-    for (const committed of await broker.committed(trigger.group, own)) {
-      const range = ranges.get(partitionKey(committed)) as PartitionRange
-      const point = startingPoint(trigger, committed, range)
-      if (point.trouble === undefined) starts.push({ ...at(committed), ...point.from })
-      else log.error({ group: trigger.group }, point.trouble)
-      points.set(keyOf(trigger, committed), point)
+    const topicRanges = ranges.filter(({ topic }) => topic === trigger.topic)
+    for (const [key, point] of await pointsOf(broker, trigger, own, topicRanges)) {
+      if (point.trouble !== undefined) log.error({ group: trigger.group }, point.trouble)
+      points.set(`${trigger.group} ${key}`, point)
     }
-    // Also where the group has a position already: Kafka refuses it while another consumer (a Knative
-    // dispatcher) is in that group, and then nothing may be handled twice.
-    if (starts.length > 0) await broker.commit(trigger.group, starts)
   })
-  return (trigger, where) => points.get(keyOf(trigger, where)) as StartingPoint
+  return (trigger, where) => points.get(`${trigger.group} ${partitionKey(where)}`) as StartingPoint
+}
+
+/** The points of one trigger. A group that refuses us holds up no other trigger. */
+async function pointsOf(
+  broker: Log,
+  trigger: TriggerManifest,
+  own: readonly TopicPartition[],
+  ranges: readonly PartitionRange[],
+): Promise<Map<string, StartingPoint>> {
+  try {
+    return await askedPoints(broker, trigger, own, ranges)
+  } catch (error) {
+    const refused =
+      isMillraceError(error, 'FN_BROKER_COMMIT_REFUSED') ||
+      isMillraceError(error, 'FN_BROKER_REFUSED')
+    if (!refused) throw error
+    const trouble = `trigger ${trigger.namespace}/${trigger.name} cannot start: ${error.message}`
+    const point = { from: { offset: 0, metadata: '' }, trouble, passing: true }
+    return new Map(own.map((at) => [partitionKey(at), point]))
+  }
+}
+
+async function askedPoints(
+  broker: Log,
+  trigger: TriggerManifest,
+  own: readonly TopicPartition[],
+  ranges: readonly PartitionRange[],
+): Promise<Map<string, StartingPoint>> {
+  const all = ranges.map(({ topic, partition }) => ({ topic, partition }))
+  let committed = await broker.committed(trigger.group, all)
+  if (isNew(committed) && !own.some(({ partition }) => partition === 0)) {
+    const until = Date.now() + FIRST_OWNER_MS
+    while (isNew(committed) && Date.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+      committed = await broker.committed(trigger.group, all)
+    }
+  }
+  const isNewGroup = isNew(committed)
+  const mine = new Set(own.map(partitionKey))
+  const points = new Map<string, StartingPoint>()
+  const starts: OffsetCommit[] = []
+  for (const [index, at] of all.entries()) {
+    const known = committed.find((one) => one.partition === at.partition) as CommittedOffset
+    const point = startingPoint(trigger, known, ranges[index] as PartitionRange, isNewGroup)
+    const isMine = mine.has(partitionKey(at))
+    if (isMine) points.set(partitionKey(at), point)
+    if ((isMine || isNewGroup) && point.trouble === undefined) starts.push({ ...at, ...point.from })
+  }
+  // Also where the group has a position already: Kafka refuses it while another consumer (a Knative
+  // dispatcher) is in that group, and then nothing may be handled twice.
+  if (starts.length > 0) await broker.commit(trigger.group, starts)
+  return points
+}
+
+function isNew(committed: readonly CommittedOffset[]): boolean {
+  return committed.every(({ offset }) => offset === undefined)
 }
 
 function startingPoint(
   trigger: TriggerManifest,
   committed: CommittedOffset,
   range: PartitionRange,
+  isNewGroup: boolean,
 ): StartingPoint {
   if (committed.offset === undefined) {
-    const offset = trigger.startFrom === 'earliest' ? range.start : range.end
-    return { from: { offset, metadata: '' } }
+    const fromEnd = isNewGroup && trigger.startFrom === 'latest'
+    return { from: { offset: fromEnd ? range.end : range.start, metadata: '' } }
   }
   const from = { offset: committed.offset, metadata: committed.metadata }
   if (committed.offset >= range.start && committed.offset <= range.end) return { from }
@@ -73,12 +135,4 @@ function startingPoint(
       `${committed.topic}/${committed.partition}, but the log holds ${range.start} to ${range.end}; ` +
       `set the offset of group ${trigger.group} with a Kafka tool and restart`,
   }
-}
-
-function keyOf(trigger: TriggerManifest, where: TopicPartition): string {
-  return `${trigger.group} ${partitionKey(where)}`
-}
-
-function at({ topic, partition }: TopicPartition): TopicPartition {
-  return { topic, partition }
 }

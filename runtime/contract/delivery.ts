@@ -24,6 +24,8 @@ export interface ChannelOptions {
   partition: number
   /** Called once an event has ended and everything that it caused is durable. */
   onSettled: (record: LogRecord, outcome: Outcome) => void
+  /** Events began to wait for a retry; see `DeliveryChannel.waiting`. */
+  onWaiting: () => void
 }
 
 /** An event whose retries are used up, and why. */

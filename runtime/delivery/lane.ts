@@ -13,6 +13,8 @@ export interface Channel extends ChannelOptions {
   /** Tasks in lanes that wait for a retry. */
   waiting: number
   readonly lanes: Map<string, Lane>
+  /** Cancels the waits of its lanes. */
+  readonly waits: Set<() => void>
 }
 
 /** One event on its way, through all its attempts. */
@@ -20,8 +22,8 @@ export interface Task {
   readonly id: number
   readonly channel: Channel
   readonly lane: Lane
-  readonly record: LogRecord
-  readonly event: Event
+  record: LogRecord
+  event: Event
   readonly bytes: number
   /** 1 for the first. */
   attempt: number
@@ -31,6 +33,8 @@ export interface Task {
   alone: boolean
   /** When the first attempt failed, in ms since the epoch. */
   firstFailedAt: number
+  /** Record and event are copies of their own; see `ownCopy`. */
+  copied: boolean
   /** Handler time of all attempts, in milliseconds. */
   spentMs: number
 }
@@ -89,4 +93,27 @@ export function laneKey(channel: ChannelOptions, record: LogRecord): string | un
     case 'key':
       return record.key === null ? undefined : record.key.toString('latin1')
   }
+}
+
+/**
+ * A record is a slice of its whole fetch. What waits for a retry may wait for hours, and must not hold a
+ * megabyte meanwhile. The headers are not needed any more: the event has them as attributes.
+ */
+export function ownCopy(task: Task): void {
+  if (task.copied) return
+  task.copied = true
+  const { record, event } = task
+  const value = record.value === null ? null : Buffer.from(record.value)
+  const bytes = event.data?.bytes
+  const isWhole = bytes?.buffer === record.value?.buffer && bytes?.length === record.value?.length
+  task.record = {
+    offset: record.offset,
+    timestamp: record.timestamp,
+    key: record.key === null ? null : Buffer.from(record.key),
+    value,
+    headers: [],
+  }
+  if (event.data === undefined) return
+  const own = isWhole && value !== null ? value : Buffer.from(event.data.bytes)
+  task.event = { attributes: event.attributes, data: { kind: event.data.kind, bytes: own } }
 }

@@ -9,7 +9,8 @@ import { after } from './timer.ts'
 /** Output of one task on its way to the log. */
 export interface Completion {
   task: Task
-  outcome: 'acked' | 'deadlettered'
+  outcome: 'acked' | 'deadlettered' | 'dropped'
+  /** None for one that only waits for the output before it in its lane. */
   records: AppendRecord[]
 }
 

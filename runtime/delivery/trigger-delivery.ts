@@ -13,7 +13,7 @@ import type { ProcessedStatus, TriggerMetrics } from '../contract/metrics.ts'
 import type { Fault } from '../contract/outcome.ts'
 import type { FunctionRunner, WorkItem, WorkReply, WorkResult } from '../contract/work.ts'
 import { isMillraceError, type ErrorCode } from '../errors.ts'
-import { Lane, laneKey, type Channel, type Task } from './lane.ts'
+import { Lane, laneKey, ownCopy, type Channel, type Task } from './lane.ts'
 import { Outbox, type Completion, type Settled } from './outbox.ts'
 import { decide } from './policy.ts'
 import { after } from './timer.ts'
@@ -73,7 +73,13 @@ export class TriggerDelivery {
   }
 
   open(options: ChannelOptions): DeliveryChannel {
-    const channel: Channel = { ...options, closed: false, waiting: 0, lanes: new Map() }
+    const channel: Channel = {
+      ...options,
+      closed: false,
+      waiting: 0,
+      lanes: new Map(),
+      waits: new Set(),
+    }
     return {
       get waiting() {
         return channel.waiting
@@ -82,6 +88,7 @@ export class TriggerDelivery {
       close: () => {
         channel.closed = true
         channel.lanes.clear()
+        for (const cancel of channel.waits) cancel()
       },
     }
   }
@@ -124,7 +131,7 @@ export class TriggerDelivery {
       lane = new Lane(++this.#laneIds, key)
       if (key !== undefined) channel.lanes.set(key, lane)
     }
-    lane.queue.push({
+    const task: Task = {
       id: this.#options.nextId(),
       channel,
       lane,
@@ -135,11 +142,17 @@ export class TriggerDelivery {
       started: false,
       alone: false,
       firstFailedAt: 0,
+      copied: false,
       spentMs: 0,
-    })
+    }
+    lane.queue.push(task)
     if (lane.running > 0) return
-    if (lane.notBefore > 0) channel.waiting++
-    else if (lane.queue.length === 1) this.#makeReady(lane)
+    if (lane.notBefore > 0) {
+      ownCopy(task)
+      channel.waiting++
+    } else if (lane.queue.length === 1) {
+      this.#makeReady(lane)
+    }
   }
 
   #makeReady(lane: Lane): void {
@@ -225,7 +238,8 @@ export class TriggerDelivery {
     switch (result.status) {
       case 'dropped':
         this.#options.log.info({ ...this.#about(task), reason: result.reason }, 'event dropped')
-        return this.#end(task, 'dropped')
+        if (task.lane.publishing === 0) return this.#end(task, 'dropped')
+        return this.#complete({ task, outcome: 'dropped', records: [] }, completions)
       case 'failed':
         return this.#failed(task, result.fault, completions)
       case 'done':
@@ -234,7 +248,8 @@ export class TriggerDelivery {
   }
 
   #done(task: Task, replies: readonly WorkReply[], completions: Completion[]): void {
-    if (replies.length === 0) return this.#end(task, 'acked')
+    // What stands behind one that is being published ends after it.
+    if (replies.length === 0 && task.lane.publishing === 0) return this.#end(task, 'acked')
     let records: AppendRecord[]
     try {
       records = replies.map((reply, index) => this.#options.toReply(reply, index, task.event))
@@ -299,10 +314,11 @@ export class TriggerDelivery {
       const { task } = completion
       task.lane.publishing--
       if (task.channel.closed) this.#resolved(task)
+      else if (mustRunAgain(completion)) this.#runAgain(task)
       else if (refused === undefined) this.#end(task, completion.outcome)
       else this.#failed(task, publishFault(refused), next)
-      this.#releaseHeld(task.lane, next)
     }
+    for (const { completion } of settled) this.#releaseHeld(completion.task.lane, next)
     this.#outbox.publish(next)
     this.#schedule()
     this.#tellIdle()
@@ -338,16 +354,22 @@ export class TriggerDelivery {
       return
     }
     const waitMs = lane.notBefore - Date.now()
-    if (waitMs <= 0) {
-      lane.notBefore = 0
-      return this.#makeReady(lane)
-    }
+    if (waitMs > 0) return this.#wait(lane, channel, waitMs)
+    lane.notBefore = 0
+    this.#makeReady(lane)
+  }
+
+  #wait(lane: Lane, channel: Channel, waitMs: number): void {
+    for (const task of lane.queue) ownCopy(task)
     channel.waiting += lane.queue.length
-    after(waitMs, () => {
+    const cancel = after(waitMs, () => {
+      channel.waits.delete(cancel)
       channel.waiting -= lane.queue.length
       lane.notBefore = 0
-      if (!channel.closed) this.#makeReady(lane)
+      this.#makeReady(lane)
     })
+    channel.waits.add(cancel)
+    channel.onWaiting()
   }
 
   #logLines(task: Task, result: Exclude<WorkResult, { status: 'again' }>): void {
@@ -374,6 +396,11 @@ export class TriggerDelivery {
     this.#idleWaiters = []
     for (const resolve of waiters) resolve()
   }
+}
+
+/** An earlier event of the lane runs again, so this one's replies came too early. */
+function mustRunAgain({ task, outcome }: Completion): boolean {
+  return outcome !== 'deadlettered' && task.lane.again.length > 0
 }
 
 function publishFault(refused: Error): Fault {

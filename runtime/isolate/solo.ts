@@ -20,6 +20,7 @@ export class Solo {
   #group: WorkerGroup | undefined
   #seat: Seat | undefined
   #running = false
+  #closed = false
   #idle: NodeJS.Timeout | undefined
 
   constructor(options: SoloOptions) {
@@ -34,6 +35,7 @@ export class Solo {
 
   /** What had not started. */
   async close(): Promise<WorkItem[]> {
+    this.#closed = true
     clearTimeout(this.#idle)
     const group = this.#group
     this.#group = undefined
@@ -43,7 +45,7 @@ export class Solo {
   }
 
   #next(): void {
-    if (this.#running) return
+    if (this.#running || this.#closed) return
     if (this.#queue.length === 0) return this.#rest()
     const seat = (this.#seat ??= this.#open())
     if (!seat.hasRoom(1)) return

@@ -39,7 +39,9 @@ class MemoryLog {
   ): Promise<ReadBatch> {
     this.reads++
     if (from < this.start) {
-      throw new MillraceError('FN_BROKER_OFFSET_OUT_OF_RANGE', `offset ${from} is gone`)
+      throw new MillraceError('FN_BROKER_OFFSET_OUT_OF_RANGE', `offset ${from} is gone`, {
+        detail: { from, start: this.start, end: this.records.length },
+      })
     }
     if (from === this.records.length && !signal?.aborted) {
       await new Promise<void>((resolve) => {
@@ -89,7 +91,7 @@ function bench(
       ...AT,
       from: { offset: options.from?.[index] ?? 0, metadata: '' },
       ledger: metrics.forTrigger(`n/${name}`),
-      open: (onSettled) => {
+      open: ({ onSettled }) => {
         end = onSettled
         return {
           waiting: 0,
@@ -238,6 +240,18 @@ describe('Partition', () => {
     assert.match(a.cursor.trouble ?? '', /OffsetLost: trigger n\/a/)
     assert.equal(a.cursor.watermark.progress().offset, 0)
     assert.equal(b.seen.length, 3)
+  })
+
+  it('does not let a lost offset take along a trigger that shares its reader', async (t) => {
+    const { log, readers, partition } = bench(t, ['a', 'b'], { from: [0, 5] })
+    for (let i = 0; i < 8; i++) log.append(`ab${i}`)
+    log.start = 5
+    partition.start()
+    await settled()
+    const [a, b] = readers as [Reader, Reader]
+    assert.match(a.cursor.trouble ?? '', /OffsetLost/)
+    assert.equal(b.cursor.trouble, undefined)
+    assert.deepEqual(b.seen, ['ab5', 'ab6', 'ab7'])
   })
 
   it('stops at once while it waits for the log and for room', async () => {

@@ -4,6 +4,7 @@ import { startingPoints } from '../../../runtime/consumer/starting-points.ts'
 import type { CommittedOffset, OffsetCommit } from '../../../runtime/contract/broker.ts'
 import type { Logger } from '../../../runtime/contract/log.ts'
 import type { TriggerManifest } from '../../../runtime/contract/manifest.ts'
+import { MillraceError } from '../../../runtime/errors.ts'
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT }
 const AT = { topic: 'orders', partition: 0 }
@@ -12,21 +13,29 @@ function trigger(name: string, startFrom: 'latest' | 'earliest' = 'latest'): Tri
   return { namespace: 'n', name, group: name, topic: 'orders', startFrom } as TriggerManifest
 }
 
-function log(
-  committed: Record<string, number>,
-  metadata = '',
-): {
-  commits: Array<[group: string, OffsetCommit[]]>
+const OTHER = { topic: 'orders', partition: 1 }
+
+interface FakeLog {
+  commits: Array<[group: string, offsets: OffsetCommit[]]>
   broker: Parameters<typeof startingPoints>[0]
-} {
-  const commits: Array<[string, OffsetCommit[]]> = []
+}
+
+/** `committed`: group → offset of each partition. The log holds 10 to 50. */
+function log(committed: Record<string, Array<number | undefined>>, refuse?: string): FakeLog {
+  const commits: FakeLog['commits'] = []
   return {
     commits,
     broker: {
+      topics: async (names) => (names ?? []).map((topic) => ({ topic, partitions: 2 })),
       ranges: async (partitions) => partitions.map((at) => ({ ...at, start: 10, end: 50 })),
       committed: async (group, partitions) =>
-        partitions.map((at): CommittedOffset => ({ ...at, offset: committed[group], metadata })),
+        partitions.map((at): CommittedOffset => {
+          return { ...at, offset: committed[group]?.[at.partition], metadata: '' }
+        }),
       commit: async (group, offsets) => {
+        if (group === refuse) {
+          throw new MillraceError('FN_BROKER_COMMIT_REFUSED', 'the group has members')
+        }
         commits.push([group, [...offsets]])
       },
     },
@@ -34,28 +43,47 @@ function log(
 }
 
 describe('startingPoints', () => {
-  it('starts a new trigger where startFrom says, and writes that down first', async () => {
+  it('writes the start of a new group down for all partitions before anything is handled', async () => {
     const { broker, commits } = log({})
     const [late, early] = [trigger('late'), trigger('early', 'earliest')]
     const starts = await startingPoints(broker, [late, early], [AT], SILENT)
     assert.equal(starts(late, AT).from.offset, 50)
     assert.equal(starts(early, AT).from.offset, 10)
+    const both = (offset: number): OffsetCommit[] =>
+      [AT, OTHER].map((at) => ({ ...at, offset, metadata: '' }))
     assert.deepEqual(commits, [
-      ['late', [{ ...AT, offset: 50, metadata: '' }]],
-      ['early', [{ ...AT, offset: 10, metadata: '' }]],
+      ['late', both(50)],
+      ['early', both(10)],
     ])
   })
 
-  it('goes on from what was committed, metadata included', async () => {
-    const { broker } = log({ t: 20 }, 'm1:0,1,')
+  it('goes on from what was committed', async () => {
+    const { broker, commits } = log({ t: [20, 30] })
     const t = trigger('t', 'earliest')
-    const starts = await startingPoints(broker, [t], [AT], SILENT)
-    assert.deepEqual(starts(t, AT), { from: { offset: 20, metadata: 'm1:0,1,' } })
+    const starts = await startingPoints(broker, [t], [OTHER], SILENT)
+    assert.deepEqual(starts(t, OTHER), { from: { offset: 30, metadata: '' } })
+    assert.deepEqual(commits, [['t', [{ ...OTHER, offset: 30, metadata: '' }]]])
+  })
+
+  it('takes a partition that was added to the topic from its first record on', async () => {
+    const { broker } = log({ t: [20, undefined] })
+    const t = trigger('t', 'latest')
+    const starts = await startingPoints(broker, [t], [AT, OTHER], SILENT)
+    assert.equal(starts(t, OTHER).from.offset, 10)
+  })
+
+  it('lets no group that refuses hold up another trigger', async () => {
+    const { broker } = log({}, 'knative')
+    const [theirs, ours] = [trigger('knative'), trigger('ours')]
+    const starts = await startingPoints(broker, [theirs, ours], [AT], SILENT)
+    assert.match(starts(theirs, AT).trouble ?? '', /n\/knative cannot start: the group has members/)
+    assert.equal(starts(theirs, AT).passing, true)
+    assert.equal(starts(ours, AT).trouble, undefined)
   })
 
   for (const lost of [9, 51]) {
     it(`stops at offset ${lost}, which the log does not hold, and commits nothing`, async () => {
-      const { broker, commits } = log({ t: lost })
+      const { broker, commits } = log({ t: [lost, 20] })
       const t = trigger('t')
       const starts = await startingPoints(broker, [t], [AT], SILENT)
       assert.match(starts(t, AT).trouble ?? '', /OffsetLost.*10 to 50/)

@@ -23,14 +23,21 @@ const TRIGGER: TriggerManifest = {
 }
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT }
 
+type Accepts = (record: AppendRecord) => boolean
+
 interface Bench {
   delivery: TriggerDelivery
   runner: ScriptedRunner
   channel: DeliveryChannel
   /** `id:outcome`, in the order of settling. */
   settled: string[]
+  /** How many events wait, each time that some begin to. */
+  waits: number[]
   /** Records per append, oldest first; each waits for `answer`. */
-  appends: Array<{ records: readonly AppendRecord[]; answer: (ok?: boolean) => Promise<void> }>
+  appends: Array<{
+    records: readonly AppendRecord[]
+    answer: (ok?: boolean | Accepts) => Promise<void>
+  }>
   send: (id: string, key?: string) => void
   /** Lets the delivery hand out what is ready. */
   turn: () => Promise<void>
@@ -41,14 +48,16 @@ function bench(t: TestContext, trigger: Partial<TriggerManifest> = {}): Bench {
   const runner = new ScriptedRunner()
   const appends: Bench['appends'] = []
   const settled: string[] = []
+  const waits: number[] = []
   let ids = 0
   const delivery = new TriggerDelivery({
     trigger: { ...TRIGGER, ...trigger },
     runner,
     append: (records) =>
       new Promise((resolve) => {
-        const answer = async (ok = true): Promise<void> => {
-          resolve(records.map((record): AppendResult => result(record, ok)))
+        const answer = async (ok: boolean | Accepts = true): Promise<void> => {
+          const accepts = typeof ok === 'boolean' ? (): boolean => ok : ok
+          resolve(records.map((record): AppendResult => result(record, accepts(record))))
           await turn()
         }
         appends.push({ records, answer })
@@ -63,6 +72,7 @@ function bench(t: TestContext, trigger: Partial<TriggerManifest> = {}): Bench {
     trigger: { ...TRIGGER, ...trigger },
     topic: TRIGGER.topic,
     partition: 0,
+    onWaiting: () => waits.push(channel.waiting),
     onSettled: (record, outcome) => settled.push(`${record.value?.toString()}:${outcome}`),
   })
   let offset = 0
@@ -79,7 +89,7 @@ function bench(t: TestContext, trigger: Partial<TriggerManifest> = {}): Bench {
       data: undefined,
     })
   }
-  return { delivery, runner, channel, settled, appends, send, turn }
+  return { delivery, runner, channel, settled, waits, appends, send, turn }
 }
 
 function turn(): Promise<void> {
@@ -196,6 +206,32 @@ describe('TriggerDelivery', () => {
     )
     assert.equal(appends.length, 1)
     assert.deepEqual(settled, [])
+  })
+
+  it('keeps the order of a key when a reply in the middle of a frame is refused', async (t) => {
+    const { delivery, runner, settled, appends, send, turn } = bench(t)
+    for (const id of ['e1', 'e2', 'e3']) send(id, 'k')
+    await turn()
+    const [e1, e2, e3] = [runner.take('e1'), runner.take('e2'), runner.take('e3')]
+    delivery.take([done(e1, [replyOf('r1')]), done(e2, [replyOf('r2')]), done(e3)])
+    assert.deepEqual(settled, [])
+    await appends[0]?.answer((record) => record.value !== 'r1')
+    t.mock.timers.tick(1_000)
+    await turn()
+    assert.deepEqual(
+      runner.submitted.map((item) => item.event.attributes.id),
+      ['e1', 'e2', 'e3'],
+    )
+    assert.deepEqual(settled, [])
+  })
+
+  it('says when events begin to wait, which makes room for others', async (t) => {
+    const { delivery, runner, waits, send, turn } = bench(t)
+    for (const id of ['e1', 'e2', 'e3']) send(id, 'k')
+    await turn()
+    const [e1, e2, e3] = [runner.take('e1'), runner.take('e2'), runner.take('e3')]
+    delivery.take([failed(e1), again(e2), again(e3)])
+    assert.deepEqual(waits, [3])
   })
 
   it('dead-letters when the retries are used up, and goes on with the lane', async (t) => {

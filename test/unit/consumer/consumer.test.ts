@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { Consumer } from '../../../runtime/consumer/consumer.ts'
+import type {
+  Assignment,
+  Broker,
+  JoinOptions,
+  LogRecord,
+  MembershipListener,
+} from '../../../runtime/contract/broker.ts'
+import type { Logger } from '../../../runtime/contract/log.ts'
+import type { TriggerManifest } from '../../../runtime/contract/manifest.ts'
+import { createMetrics } from '../../../runtime/telemetry/metrics.ts'
+
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT }
+const TRIGGER = {
+  namespace: 'n',
+  name: 'a',
+  group: 'g',
+  topic: 'orders',
+  startFrom: 'earliest',
+} as TriggerManifest
+const OWNED: Assignment[] = [{ topic: 'orders', partition: 0, epoch: 1 }]
+const RECORDS: LogRecord[] = [0, 1, 2].map((offset) => ({
+  offset,
+  timestamp: 0,
+  key: null,
+  value: Buffer.from(`e${offset}`),
+  headers: [],
+}))
+
+/** A log whose `committed` answers when the test says so. */
+function fakeLog(): { broker: Broker; listener: () => MembershipListener; answer: () => void } {
+  let joined: JoinOptions | undefined
+  const gate = Promise.withResolvers<void>()
+  const broker: Partial<Broker> = {
+    topics: async () => [{ topic: 'orders', partitions: 1 }],
+    ranges: async (partitions) => partitions.map((at) => ({ ...at, start: 0, end: 3 })),
+    committed: async (_group, partitions) => {
+      await gate.promise
+      return partitions.map((at) => ({ ...at, offset: 0, metadata: '' }))
+    },
+    commit: async () => {},
+    read: async (_at, from, { signal } = {}) => {
+      if (from === 3) {
+        await new Promise<void>((resolve) => {
+          signal?.addEventListener('abort', () => resolve(), { once: true })
+        })
+      }
+      return { records: RECORDS.slice(from), next: 3, start: 0, end: 3 }
+    },
+    join: async (options) => {
+      joined = options
+      return { memberId: 'm', assignments: () => OWNED, leave: async () => {} }
+    },
+  }
+  return {
+    broker: broker as Broker,
+    listener: () => (joined as JoinOptions).listener,
+    answer: gate.resolve,
+  }
+}
+
+function consumerOn(broker: Broker): { consumer: Consumer; seen: string[]; calls: string[] } {
+  const seen: string[] = []
+  const calls: string[] = []
+  const consumer = new Consumer({
+    broker,
+    group: 'millrace-n-a',
+    triggers: [TRIGGER],
+    decode: (record) => ({
+      attributes: { specversion: '1.0', id: String(record.value), source: '/t', type: 't' },
+      data: undefined,
+    }),
+    match: () => [TRIGGER],
+    openChannel: ({ onSettled }) => ({
+      waiting: 0,
+      deliver: (record, event) => {
+        seen.push(event.attributes.id)
+        onSettled(record, 'acked')
+      },
+      close() {},
+    }),
+    quarantine: async () => {},
+    ledger: () => createMetrics().forTrigger('n/a'),
+    settleDown: async () => {
+      calls.push('settleDown')
+    },
+    goOn: () => calls.push('goOn'),
+    maxBufferBytes: 1024 * 1024,
+    commitIntervalMs: 60_000,
+    log: SILENT,
+  })
+  return { consumer, seen, calls }
+}
+
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 30; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+describe('Consumer', () => {
+  it('opens a partition once, though a rebalance assigns it again while it is being opened', async () => {
+    const { broker, listener, answer } = fakeLog()
+    const { consumer, seen } = consumerOn(broker)
+    await consumer.start()
+    listener().assigned(OWNED)
+    listener().assigned(OWNED)
+    answer()
+    await turns()
+    assert.deepEqual(seen, ['e0', 'e1', 'e2'])
+    await consumer.stop(100)
+  })
+
+  it('starts nothing again when partitions are assigned while it stops', async () => {
+    const { broker, listener, answer } = fakeLog()
+    const { consumer, calls } = consumerOn(broker)
+    await consumer.start()
+    listener().assigned(OWNED)
+    answer()
+    await turns()
+    const stopping = consumer.stop(100)
+    await turns()
+    listener().assigned(OWNED)
+    await stopping
+    assert.deepEqual(calls, ['goOn', 'settleDown'])
+  })
+
+  it('is in trouble until partitions are assigned and open', async () => {
+    const { broker, listener, answer } = fakeLog()
+    const { consumer } = consumerOn(broker)
+    await consumer.start()
+    assert.deepEqual(consumer.troubles(), ['waiting for partitions to be assigned'])
+    listener().assigned(OWNED)
+    answer()
+    await turns()
+    assert.deepEqual(consumer.troubles(), [])
+    await consumer.stop(100)
+  })
+
+  it('stops within its deadline, whatever still runs', async () => {
+    const { broker } = fakeLog() // `committed` never answers: a partition is being opened for ever
+    const { consumer } = consumerOn(broker)
+    await consumer.start()
+    const startedAt = performance.now()
+    await consumer.stop(50)
+    assert.ok(performance.now() - startedAt < 10_000)
+  })
+})
