@@ -181,7 +181,9 @@ export class Coordinator {
     const changed: Member[] = []
     for (const [member, share] of shares) {
       const isNew = joining.some((joined) => joined.member === member)
-      if (member.take(share, () => ++this.#epoch) || isNew) changed.push(member)
+      const moved = member.take(share, () => ++this.#epoch)
+      // Who was asked to get ready waits for an answer, also when in the end nothing moved.
+      if (moved || isNew || asked.has(member)) changed.push(member)
     }
     // Who lost something hears of it first.
     const gain = (member: Member): number => member.assignments().length - (before.get(member) ?? 0)

@@ -105,6 +105,8 @@ export class KafkaMembership implements Membership {
       await persist(() => this.#join(), { closing, deadlineMs: FIRST_JOIN_DEADLINE_MS })
     } catch (error) {
       this.#enter('failed')
+      // Nobody gets this membership, so nobody else closes its connections.
+      await this.#requests.close()
       throw error
     }
     this.#running = this.#run()
