@@ -138,3 +138,28 @@ test('Epochs of a later generation are all higher', async () => {
     [...new Set(epochs)].sort((a, b) => a - b),
   )
 })
+
+test('Who was asked to get ready is told how it ended, also when it keeps all that it had', async () => {
+  const { coordinator, topics } = setting()
+  topics.set('orders', 6)
+  const history: string[] = []
+  const drained = Promise.withResolvers<void>()
+  const listener = listening({
+    rebalancing: async () => {
+      history.push('rebalancing')
+      await drained.promise
+    },
+    assigned: (assignments) => history.push(`assigned ${assignments.length}`),
+  })
+  const group = { group: 'g', topics: ['orders'] }
+  const [, other] = await Promise.all([
+    coordinator.join({ ...group, listener }),
+    coordinator.join({ ...group, listener: listening() }),
+  ])
+  const third = coordinator.join({ ...group, listener: listening() })
+  await new Promise((resolve) => setImmediate(resolve))
+  await other.leave()
+  drained.resolve()
+  await third
+  assert.deepEqual(history, ['assigned 3', 'rebalancing', 'assigned 3'])
+})
