@@ -109,6 +109,20 @@ export function kafkaForTests(options: KafkaOptions = {}): KafkaForTests {
   }
 }
 
+/**
+ * For files that start a Kafka of their own, to kill it or to put a proxy before it: why they cannot, or
+ * false. An error with `CI=true`.
+ */
+export function ownKafkaMissing(): string | false {
+  const given = process.env['KAFKA_BROKERS'] !== undefined
+  const isOurs = process.env['MILLRACE_TEST_KAFKA'] === 'shared'
+  if (given && !isOurs) return 'KAFKA_BROKERS is not ours to put behind a proxy'
+  const availability = kafkaAvailability()
+  if (availability.ok) return false
+  if (process.env['CI'] === 'true') throw new Error(availability.reason)
+  return availability.reason
+}
+
 export function uniqueName(t: TestContext | string): string {
   const text = typeof t === 'string' ? t : t.name
   const slug = text.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')

@@ -126,9 +126,10 @@ export class Reporter {
       return
     }
     const title = titleOf(data)
-    if (data.details.type === 'suite') return
-    const { counts } = this.#file(fileOf(data))
     const reason = skipReason(data)
+    // A suite that is skipped whole reports none of its tests.
+    if (data.details.type === 'suite' && reason === undefined) return
+    const { counts } = this.#file(fileOf(data))
     if (reason === undefined) {
       counts.passed++
       return

@@ -11,18 +11,9 @@ import { isMillraceError } from '../../../runtime/errors.ts'
 import { readToEnd, textsOf } from '../../support/broker-contract/reading.ts'
 import { eventually } from '../../support/eventually.ts'
 import { PRODUCE, startFlakyProxy, type FlakyProxy } from '../../support/flaky-proxy.ts'
-import {
-  kafkaAvailability,
-  startKafka,
-  uniqueName,
-  type KafkaCluster,
-} from '../../support/kafka.ts'
+import { ownKafkaMissing, startKafka, uniqueName, type KafkaCluster } from '../../support/kafka.ts'
 
-const availability = kafkaAvailability()
-if (!availability.ok && process.env['CI'] === 'true') throw new Error(availability.reason)
-const skip = availability.ok
-  ? process.env['KAFKA_BROKERS'] !== undefined && 'KAFKA_BROKERS cannot be put behind a proxy'
-  : availability.reason
+const skip = ownKafkaMissing()
 
 describe('The Kafka driver under faults', { skip }, () => {
   let proxy: FlakyProxy

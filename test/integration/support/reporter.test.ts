@@ -31,6 +31,15 @@ test('suites are not counted, skipped tests are named with their reason', async 
   assert.match(report.text, / {2}a\.test\.ts: (a suite > )?comes later: to do\n/)
 })
 
+test('a suite that is skipped whole is told as a skip', async (t) => {
+  const report = await reportOn(t, {
+    'a.test.ts': `import { describe, it } from 'node:test'
+      describe('with Kafka', { skip: 'no Java here' }, () => { it('never runs', () => {}) })`,
+  })
+  assert.equal(report.summary, '0 passed, 0 failed, 1 skipped')
+  assert.match(report.text, / {2}a\.test\.ts: with Kafka: no Java here\n/)
+})
+
 test('a file that checks nothing, or whose process fails outside its tests, is a failure', async (t) => {
   const report = await reportOn(t, {
     'crash.test.ts': "throw new Error('at the top')",
