@@ -1,6 +1,7 @@
 /** What `fn check` finds: all that a build finds, wrong types, and filters that no event can match. */
 import path from 'node:path'
 import { adviseFilters } from '../runtime/filter/advice.ts'
+import { triggerName } from '../runtime/contract/manifest.ts'
 import { compileProject, type Compilation, type ProjectDirs } from './compile.ts'
 import { discoverFunctions } from './discover.ts'
 import { checkTypes } from './type-check.ts'
@@ -57,7 +58,7 @@ function filterFindings({ functions }: Compilation): Finding[] {
   return functions.flatMap(({ name, file, triggers }) =>
     triggers.flatMap((trigger) =>
       adviseFilters(trigger.filters).map((advice): Finding => {
-        const message = `${file}: trigger ${trigger.namespace}/${trigger.name}: ${advice}`
+        const message = `${file}: trigger ${triggerName(trigger)}: ${advice}`
         return { kind: 'advice', function: name, message }
       }),
     ),

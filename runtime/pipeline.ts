@@ -8,7 +8,7 @@
  */
 import type { AppendRecord, AppendResult, Broker } from './contract/broker.ts'
 import type { Logger } from './contract/log.ts'
-import type { FunctionManifest, TriggerManifest } from './contract/manifest.ts'
+import { triggerName, type FunctionManifest, type TriggerManifest } from './contract/manifest.ts'
 import type { FunctionBundle, IsolatePool, WorkResult } from './contract/work.ts'
 
 import { createIngress, type Ingress } from './ingress/ingress.ts'
@@ -123,7 +123,7 @@ function openConsumer(
       const kept = quarantineRecord({ topic, partition }, record, reason, quarantineTopic(topic))
       return keepInQuarantine(append, kept, log)
     },
-    ledger: (trigger) => metrics.forTrigger(nameOf(trigger)),
+    ledger: (trigger) => metrics.forTrigger(triggerName(trigger)),
     settleDown: async () => {
       for (const delivery of all) delivery.pause()
       await Promise.all(all.map((delivery) => delivery.idle()))
@@ -161,7 +161,7 @@ async function openDeliveries(options: PipelineOptions, append: Append): Promise
           trigger,
           runner,
           append,
-          metrics: options.metrics.forTrigger(nameOf(trigger)),
+          metrics: options.metrics.forTrigger(triggerName(trigger)),
           log: options.log,
           nextId,
         })
@@ -184,7 +184,7 @@ function outputsOf(
   maxEventBytes: number,
 ): Pick<TriggerDeliveryOptions, 'toReply' | 'toDeadLetter'> {
   const origin = {
-    trigger: nameOf(trigger),
+    trigger: triggerName(trigger),
     function: manifest.name,
     namespace: manifest.namespace,
   }
@@ -208,8 +208,4 @@ function outputsOf(
 
 function triggersOf({ functions }: PipelineOptions): TriggerManifest[] {
   return functions.flatMap(({ manifest }) => manifest.triggers)
-}
-
-function nameOf(trigger: TriggerManifest): string {
-  return `${trigger.namespace}/${trigger.name}`
 }

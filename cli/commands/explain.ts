@@ -1,6 +1,6 @@
 /** `fn explain`: which triggers match an event, and which clause failed. */
 import { decodeJson } from '../../runtime/codec/json-format.ts'
-import type { Manifest } from '../../runtime/contract/manifest.ts'
+import { triggerName, type Manifest } from '../../runtime/contract/manifest.ts'
 import { explain } from '../../runtime/filter/explain.ts'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
@@ -34,7 +34,7 @@ export function explainCommand(): Command {
 function runExplain({ event: body, manifest, json }: ExplainOptions): number {
   const event = decodeJson(body)
   for (const trigger of manifest.functions.flatMap((one) => one.triggers)) {
-    const name = `${trigger.namespace}/${trigger.name}`
+    const name = triggerName(trigger)
     const { matches, failed } = explain(event, trigger.filters)
     if (json) {
       print(JSON.stringify({ trigger: name, matches, failed }))

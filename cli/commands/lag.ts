@@ -1,6 +1,6 @@
 /** `fn lag`: how far each trigger is behind its broker. */
 import { readManifest } from '../../builder/manifest-file.ts'
-import type { TriggerManifest } from '../../runtime/contract/manifest.ts'
+import { triggerName, type TriggerManifest } from '../../runtime/contract/manifest.ts'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { defineCommand, useLog, withConfigFlags, withLogFlags } from '../command.ts'
@@ -73,7 +73,7 @@ async function lagOf(
       (one) => one.group === trigger.group && one.partition === range.partition,
     )
     return {
-      trigger: `${trigger.namespace}/${trigger.name}`,
+      trigger: triggerName(trigger),
       group: trigger.group,
       topic: trigger.topic,
       partition: range.partition,

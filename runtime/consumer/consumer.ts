@@ -13,13 +13,13 @@ import {
 import type { ChannelOptions, DeliveryChannel } from '../contract/delivery.ts'
 import type { Event } from '../contract/event.ts'
 import type { Logger } from '../contract/log.ts'
-import type { TriggerManifest } from '../contract/manifest.ts'
+import { triggerName, type TriggerManifest } from '../contract/manifest.ts'
 import type { CursorState } from '../contract/cursor-state.ts'
 import { within } from '../within.ts'
 import { commitProgress } from './commits.ts'
 import { Cursor, type Ledger } from './cursor.ts'
 import { Partition } from './partition.ts'
-import { startingPoints, type StartingPoint } from './starting-points.ts'
+import { startingPoints, type StartingPoint, type StartingPoints } from './starting-points.ts'
 
 export interface ConsumerOptions {
   broker: Broker
@@ -96,7 +96,7 @@ export class Consumer {
     for (const { partition } of this.#partitions.values()) {
       for (const cursor of partition.cursors) {
         const state: CursorState = {
-          trigger: `${cursor.trigger.namespace}/${cursor.trigger.name}`,
+          trigger: triggerName(cursor.trigger),
           group: cursor.trigger.group,
           topic: cursor.topic,
           partition: cursor.partition,
@@ -169,9 +169,11 @@ export class Consumer {
       const { broker, triggers, log } = this.#options
       // What was gained may have been opened by an earlier turn, or lost again, before this one's came.
       const missing = gained.filter((one) => this.#isMissing(one))
-      const starts = await startingPoints(broker, triggers, missing, log)
-      for (const assignment of missing) {
-        if (!this.#stopped && this.#isMissing(assignment)) this.#open(assignment, starts)
+      if (missing.length > 0) {
+        const starts = await startingPoints(broker, triggers, missing, log)
+        for (const assignment of missing) {
+          if (!this.#stopped && this.#isMissing(assignment)) this.#open(assignment, starts)
+        }
       }
       this.#assigned = true
       this.#trouble = undefined
@@ -194,7 +196,7 @@ export class Consumer {
       .some((one) => partitionKey(one) === key && one.epoch === assignment.epoch)
   }
 
-  #open(assignment: Assignment, starts: Awaited<ReturnType<typeof startingPoints>>): void {
+  #open(assignment: Assignment, starts: StartingPoints): void {
     const { topic, partition: number } = assignment
     const options = this.#options
     const key = partitionKey(assignment)

@@ -8,7 +8,7 @@
 import type { Broker, LogRecord, TopicPartition } from '../contract/broker.ts'
 import type { Event } from '../contract/event.ts'
 import type { Logger } from '../contract/log.ts'
-import type { TriggerManifest } from '../contract/manifest.ts'
+import { triggerName, type TriggerManifest } from '../contract/manifest.ts'
 import { isMillraceError, type MillraceError } from '../errors.ts'
 import type { Cursor } from './cursor.ts'
 
@@ -270,7 +270,7 @@ export class Partition {
     for (const cursor of reader.cursors) {
       // One that stands further on only shared the reader.
       if (cursor.position > reader.position && cursor.position >= start) continue
-      cursor.trouble = `OffsetLost: trigger ${cursor.trigger.namespace}/${cursor.trigger.name}: ${error.message}`
+      cursor.trouble = `OffsetLost: trigger ${triggerName(cursor.trigger)}: ${error.message}`
       this.#options.log.error({ ...this.#options.at, group: cursor.trigger.group }, cursor.trouble)
     }
   }

@@ -14,7 +14,7 @@ import {
   type TopicPartition,
 } from '../contract/broker.ts'
 import type { Logger } from '../contract/log.ts'
-import type { TriggerManifest } from '../contract/manifest.ts'
+import { triggerName, type TriggerManifest } from '../contract/manifest.ts'
 import { isMillraceError } from '../errors.ts'
 import { eachLimited } from './limited.ts'
 import type { Progress } from './watermark.ts'
@@ -74,7 +74,7 @@ async function pointsOf(
       isMillraceError(error, 'FN_BROKER_COMMIT_REFUSED') ||
       isMillraceError(error, 'FN_BROKER_REFUSED')
     if (!refused) throw error
-    const trouble = `trigger ${trigger.namespace}/${trigger.name} cannot start: ${error.message}`
+    const trouble = `trigger ${triggerName(trigger)} cannot start: ${error.message}`
     const point = { from: { offset: 0, metadata: '' }, trouble, passing: true }
     return new Map(own.map((at) => [partitionKey(at), point]))
   }
@@ -131,7 +131,7 @@ function startingPoint(
   return {
     from,
     trouble:
-      `OffsetLost: trigger ${trigger.namespace}/${trigger.name} had reached offset ${committed.offset} of ` +
+      `OffsetLost: trigger ${triggerName(trigger)} had reached offset ${committed.offset} of ` +
       `${committed.topic}/${committed.partition}, but the log holds ${range.start} to ${range.end}; ` +
       `set the offset of group ${trigger.group} with a Kafka tool and restart`,
   }

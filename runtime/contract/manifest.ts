@@ -45,6 +45,11 @@ export interface TriggerManifest {
   function: string
 }
 
+/** `namespace/name`, under which people, logs and metrics know a trigger. */
+export function triggerName(trigger: Pick<TriggerManifest, 'namespace' | 'name'>): string {
+  return `${trigger.namespace}/${trigger.name}`
+}
+
 export interface FunctionManifest {
   name: string
   namespace: string

@@ -7,7 +7,7 @@ import { quarantineTopic } from '../broker/names.ts'
 import { type ErrorCode, isMillraceError, MillraceError } from '../errors.ts'
 import { parseDuration } from './duration.ts'
 import { attributesProblems, filterProblems } from './filter-check.ts'
-import type { FunctionManifest } from './manifest.ts'
+import { triggerName, type FunctionManifest } from './manifest.ts'
 import { type FunctionManifestPart, triggerIdentity, withDefaults } from './metadata-defaults.ts'
 import { FunctionMetadata } from './metadata.ts'
 import { isRecord, joinPath, schemaProblems } from './schema-problems.ts'
@@ -69,7 +69,7 @@ export function checkNames(
   for (const trigger of triggers) {
     claim(
       `consumer group ${trigger.group}`,
-      `trigger ${trigger.namespace}/${trigger.name} of function ${trigger.function}`,
+      `trigger ${triggerName(trigger)} of function ${trigger.function}`,
     )
   }
   for (const [broker, topic] of new Map(triggers.map((one) => [one.broker, one.topic]))) {

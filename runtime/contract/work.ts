@@ -2,7 +2,7 @@
  * What passes between the pipeline and the isolates. The implementation (`runtime/isolate/pool.ts`)
  * frames it to worker processes; the pipeline sees only these shapes.
  */
-import type { Attributes, AttributeValue, DataKind, Event, EventData } from './event.ts'
+import type { Attributes, AttributeValue, Event, EventData } from './event.ts'
 import type { FunctionManifest } from './manifest.ts'
 import type { Fault } from './outcome.ts'
 
@@ -87,5 +87,3 @@ export interface FunctionBundle {
 
 /** Results come in any order and number; each item gets exactly one. */
 export type ResultListener = (results: WorkResult[]) => void
-
-export type { DataKind }

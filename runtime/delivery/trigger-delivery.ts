@@ -8,7 +8,7 @@ import type { AppendRecord, AppendResult, LogRecord } from '../contract/broker.t
 import type { ChannelOptions, DeadLetter, DeliveryChannel } from '../contract/delivery.ts'
 import type { Event } from '../contract/event.ts'
 import type { Logger } from '../contract/log.ts'
-import type { TriggerManifest } from '../contract/manifest.ts'
+import { triggerName, type TriggerManifest } from '../contract/manifest.ts'
 import type { ProcessedStatus, TriggerMetrics } from '../contract/metrics.ts'
 import type { Fault } from '../contract/outcome.ts'
 import type { FunctionRunner, WorkItem, WorkReply, WorkResult } from '../contract/work.ts'
@@ -64,7 +64,7 @@ export class TriggerDelivery {
 
   constructor(options: TriggerDeliveryOptions) {
     this.#options = options
-    this.#name = `${options.trigger.namespace}/${options.trigger.name}`
+    this.#name = triggerName(options.trigger)
     this.#outbox = new Outbox({
       append: options.append,
       settled: (settled) => this.#settled(settled),

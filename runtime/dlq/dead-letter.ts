@@ -8,6 +8,7 @@
 import type { AppendRecord } from '../contract/broker.ts'
 import type { DeadLetter } from '../contract/delivery.ts'
 import type { AttributeValue, Event } from '../contract/event.ts'
+import { triggerName } from '../contract/manifest.ts'
 import type { Fault } from '../contract/outcome.ts'
 
 /** Knative cuts the body of an error to 1,024 bytes before base64. */
@@ -71,7 +72,7 @@ function ownHeaders(
     [DEAD_LETTER_HEADERS.attempts, String(attempts)],
     [DEAD_LETTER_HEADERS.firstAt, new Date(firstFailedAt).toISOString()],
     [DEAD_LETTER_HEADERS.lastAt, new Date().toISOString()],
-    [DEAD_LETTER_HEADERS.trigger, `${trigger.namespace}/${trigger.name}`],
+    [DEAD_LETTER_HEADERS.trigger, triggerName(trigger)],
     [DEAD_LETTER_HEADERS.function, trigger.function],
     [DEAD_LETTER_HEADERS.version, version],
     [DEAD_LETTER_HEADERS.origin, `${topic}/${partition}/${record.offset}`],

@@ -1,4 +1,4 @@
-import type { Manifest } from '../../runtime/contract/manifest.ts'
+import type { Manifest, TriggerManifest } from '../../runtime/contract/manifest.ts'
 
 /** One function with one trigger that takes everything. */
 export function sampleManifest(name: string, version: string): Manifest {
@@ -13,27 +13,30 @@ export function sampleManifest(name: string, version: string): Manifest {
         map: `${name}.js.map`,
         version,
         limits: { memoryMiB: 64, cpuMs: 100 },
-        triggers: [
-          {
-            namespace: 'events',
-            name,
-            broker: 'events/kafka-broker',
-            topic: 'knative-broker-events-kafka-broker',
-            group: `knative-trigger-events-${name}`,
-            filters: [],
-            ordering: 'key',
-            concurrency: 64,
-            startFrom: 'latest',
-            delivery: {
-              retry: 5,
-              backoffPolicy: 'exponential',
-              backoffDelayMs: 1_000,
-              timeoutMs: 30_000,
-            },
-            function: name,
-          },
-        ],
+        triggers: [sampleTrigger(name)],
       },
     ],
+  }
+}
+
+/** It takes everything for the function of the same name. */
+export function sampleTrigger(name: string): TriggerManifest {
+  return {
+    namespace: 'events',
+    name,
+    broker: 'events/kafka-broker',
+    topic: 'knative-broker-events-kafka-broker',
+    group: `knative-trigger-events-${name}`,
+    filters: [],
+    ordering: 'key',
+    concurrency: 64,
+    startFrom: 'latest',
+    delivery: {
+      retry: 5,
+      backoffPolicy: 'exponential',
+      backoffDelayMs: 1_000,
+      timeoutMs: 30_000,
+    },
+    function: name,
   }
 }

@@ -8,11 +8,10 @@ import type {
   LogRecord,
   MembershipListener,
 } from '../../../runtime/contract/broker.ts'
-import type { Logger } from '../../../runtime/contract/log.ts'
 import type { TriggerManifest } from '../../../runtime/contract/manifest.ts'
 import { createMetrics } from '../../../runtime/telemetry/metrics.ts'
+import { SILENT } from '../../support/silent-log.ts'
 
-const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT }
 const TRIGGER = {
   namespace: 'n',
   name: 'a',

@@ -5,13 +5,12 @@ import { Cursor } from '../../../runtime/consumer/cursor.ts'
 import { Partition } from '../../../runtime/consumer/partition.ts'
 import type { LogRecord, ReadBatch } from '../../../runtime/contract/broker.ts'
 import type { Event } from '../../../runtime/contract/event.ts'
-import type { Logger } from '../../../runtime/contract/log.ts'
 import type { TriggerManifest } from '../../../runtime/contract/manifest.ts'
 import type { Outcome } from '../../../runtime/contract/outcome.ts'
 import { MillraceError } from '../../../runtime/errors.ts'
 import { createMetrics } from '../../../runtime/telemetry/metrics.ts'
+import { SILENT } from '../../support/silent-log.ts'
 
-const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT }
 const AT = { topic: 'orders', partition: 0 }
 
 /** A log in memory: `read` answers at once, or waits for an append when it is at the end. */

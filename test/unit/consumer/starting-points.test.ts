@@ -2,11 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { startingPoints } from '../../../runtime/consumer/starting-points.ts'
 import type { CommittedOffset, OffsetCommit } from '../../../runtime/contract/broker.ts'
-import type { Logger } from '../../../runtime/contract/log.ts'
 import type { TriggerManifest } from '../../../runtime/contract/manifest.ts'
 import { MillraceError } from '../../../runtime/errors.ts'
+import { SILENT } from '../../support/silent-log.ts'
 
-const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT }
 const AT = { topic: 'orders', partition: 0 }
 
 function trigger(name: string, startFrom: 'latest' | 'earliest' = 'latest'): TriggerManifest {

@@ -2,26 +2,18 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import type { AppendRecord, AppendResult, LogRecord } from '../../../runtime/contract/broker.ts'
 import type { DeliveryChannel } from '../../../runtime/contract/delivery.ts'
-import type { Logger } from '../../../runtime/contract/log.ts'
 import { DEFAULT_DELIVERY, type TriggerManifest } from '../../../runtime/contract/manifest.ts'
 import { TriggerDelivery } from '../../../runtime/delivery/trigger-delivery.ts'
 import { createMetrics } from '../../../runtime/telemetry/metrics.ts'
 import { again, done, failed, replyOf, ScriptedRunner } from '../../support/scripted-runner.ts'
+import { SILENT } from '../../support/silent-log.ts'
+import { sampleTrigger } from '../../support/sample-manifest.ts'
 
 const TRIGGER: TriggerManifest = {
-  namespace: 'events',
-  name: 'orders',
-  broker: 'events/kafka-broker',
-  topic: 'knative-broker-events-kafka-broker',
-  group: 'knative-trigger-events-orders',
-  filters: [],
-  ordering: 'key',
-  concurrency: 64,
-  startFrom: 'latest',
+  ...sampleTrigger('orders'),
   delivery: { ...DEFAULT_DELIVERY, retry: 1, backoffPolicy: 'linear' },
   function: 'pricer',
 }
-const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT }
 
 type Accepts = (record: AppendRecord) => boolean
 

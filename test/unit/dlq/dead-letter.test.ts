@@ -3,21 +3,13 @@ import { describe, it } from 'node:test'
 import { decodeRecord, encodeRecord } from '../../../runtime/codec/record.ts'
 import type { AppendRecord, LogRecord } from '../../../runtime/contract/broker.ts'
 import type { Event } from '../../../runtime/contract/event.ts'
-import { DEFAULT_DELIVERY, type TriggerManifest } from '../../../runtime/contract/manifest.ts'
+import type { TriggerManifest } from '../../../runtime/contract/manifest.ts'
 import type { Fault } from '../../../runtime/contract/outcome.ts'
 import { deadLetterRecord } from '../../../runtime/dlq/dead-letter.ts'
+import { sampleTrigger } from '../../support/sample-manifest.ts'
 
 const TRIGGER: TriggerManifest = {
-  namespace: 'events',
-  name: 'orders',
-  broker: 'events/kafka-broker',
-  topic: 'knative-broker-events-kafka-broker',
-  group: 'knative-trigger-events-orders',
-  filters: [],
-  ordering: 'key',
-  concurrency: 64,
-  startFrom: 'latest',
-  delivery: DEFAULT_DELIVERY,
+  ...sampleTrigger('orders'),
   function: 'pricer',
 }
 

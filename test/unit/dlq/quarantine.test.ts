@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { AppendRecord, AppendResult, LogRecord } from '../../../runtime/contract/broker.ts'
-import type { Logger } from '../../../runtime/contract/log.ts'
 import { keepInQuarantine, quarantineRecord } from '../../../runtime/dlq/quarantine.ts'
+import { SILENT } from '../../support/silent-log.ts'
 
-const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT }
 const RECORD: LogRecord = {
   offset: 7,
   timestamp: 1_000,
