@@ -93,7 +93,10 @@ const condition: fc.Arbitrary<DataCondition> = fc
     },
     { requiredKeys: [] },
   )
-  .chain((full) => fc.subarray(Object.entries(full), { minLength: 0, maxLength: 2 }))
+  .chain((full) => {
+    const members = Object.entries(full)
+    return fc.subarray(members, { maxLength: Math.min(2, members.length) })
+  })
   .map((members): DataCondition => Object.fromEntries(members))
   .filter((members) => Object.keys(members).length > 0)
 
