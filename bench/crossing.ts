@@ -92,5 +92,6 @@ const MANIFEST: FunctionManifest = {
   map: 'pricer.js.map',
   version: '',
   limits: { memoryMiB: 64, cpuMs: 100 },
+  batch: { max: 64 },
   triggers: [],
 }

@@ -38,6 +38,18 @@ export const ERRORS = {
     retry: 'never',
     when: 'A commit by a process that no longer owns the partition.',
   },
+  FN_BROKER_FENCED: {
+    retry: 'backoff',
+    when: 'A transaction of a writer whose transactional id another one has opened since.',
+  },
+  FN_BROKER_TRANSACTION_FAILED: {
+    retry: 'backoff',
+    when: 'A transaction was not committed, or its answer did not come in time.',
+  },
+  FN_BROKER_CONFLICT: {
+    retry: 'backoff',
+    when: 'Somebody else wrote between reading and writing; read again.',
+  },
   FN_BROKER_COMMIT_REFUSED: {
     retry: 'backoff',
     when: 'A group refused a commit, for example because it has members (a Knative dispatcher runs).',
@@ -120,6 +132,14 @@ export const ERRORS = {
 
   // delivery
   FN_DELIVERY_PUBLISH_FAILED: { retry: 'backoff', when: 'A reply could not be made durable.' },
+  FN_DELIVERY_HOP_LIMIT: {
+    retry: 'never',
+    when: 'A chain of replies has more than 255 hops (`HopLimit`): functions react to each other in a circle.',
+  },
+  FN_DELIVERY_PARKED: {
+    retry: 'never',
+    when: 'An earlier event of the same key is a dead letter, and `onDeadLetter` is `park`.',
+  },
 
   // command line
   FN_CLI_USAGE: { retry: 'never', when: 'A command was used wrongly.' },

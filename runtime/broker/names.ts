@@ -51,6 +51,21 @@ export function deadLetterTopic(group: string): string {
   return `${group}.dlq`
 }
 
+/** Remembers what became of dead letters: replayed, discarded, edited. Compacted, keyed by `ref`. */
+export function deadLetterStateTopic(group: string): string {
+  return `${group}.dlq.state`
+}
+
+/** Replayed dead letters, for the one trigger of this group. */
+export function retryTopic(group: string): string {
+  return `${group}.retry`
+}
+
+/** What a deployment's processes have to agree on, such as paused triggers. Compacted. */
+export function controlTopic(membershipGroup: string): string {
+  return `${membershipGroup}.control`
+}
+
 export function isDeadLetterTopic(topic: string): boolean {
   return topic.endsWith('.dlq')
 }

@@ -141,6 +141,53 @@ export interface CommitOptions {
   fence?: { membership: Membership; epochs: ReadonlyMap<string, number> }
 }
 
+/** Offsets for one group, in a transaction. */
+export interface GroupCommit {
+  group: string
+  offsets: readonly OffsetCommit[]
+}
+
+/** What becomes visible together, or not at all. */
+export interface Transaction {
+  records: readonly AppendRecord[]
+  commits?: readonly GroupCommit[]
+  /** As in `CommitOptions`. In the membership's own group the commit also carries its generation. */
+  fence?: CommitOptions['fence']
+  /**
+   * Write nothing (`FN_BROKER_CONFLICT`) unless each partition still ends where it did when the writer
+   * looked, so that two writers who read, decide and write do not both decide on the same state.
+   */
+  expect?: ReadonlyArray<TopicPartition & { end: number }>
+}
+
+export interface TransactorOptions {
+  /**
+   * The transactional id. Opening it ends what a former owner of the id had open and fences that owner:
+   * whatever it still sends is refused with `FN_BROKER_FENCED`.
+   */
+  id: string
+  /** The log itself ends a transaction that is open for longer. Default 60,000 ms. */
+  timeoutMs?: number
+}
+
+/** A writer of transactions, one after another; further calls queue. */
+export interface Transactor {
+  readonly id: string
+  /**
+   * Resolves when the transaction is committed, with the places of its records in their order. After a
+   * rejection other than `FN_BROKER_CONFLICT` the transactor takes nothing more: what became of the
+   * transaction tells another one of the same id, followed by `committed` with `stable`.
+   */
+  transact(transaction: Transaction): Promise<Array<Extract<AppendResult, { ok: true }>>>
+  /** Ends what is open. Idempotent, bounded in time. */
+  close(): Promise<void>
+}
+
+export interface CommittedOptions {
+  /** Wait for the end of transactions that are about to commit offsets of these partitions. Default false. */
+  stable?: boolean
+}
+
 export interface Broker {
   readonly driver: 'kafka' | 'embedded'
 
@@ -164,7 +211,14 @@ export interface Broker {
   join(options: JoinOptions): Promise<Membership>
 
   commit(group: string, offsets: readonly OffsetCommit[], options?: CommitOptions): Promise<void>
-  committed(group: string, partitions: readonly TopicPartition[]): Promise<CommittedOffset[]>
+  committed(
+    group: string,
+    partitions: readonly TopicPartition[],
+    options?: CommittedOptions,
+  ): Promise<CommittedOffset[]>
+
+  /** Resolves once a former owner of the id can write nothing more. */
+  transactor(options: TransactorOptions): Promise<Transactor>
 
   /** First and end offset of each partition. */
   ranges(partitions: readonly TopicPartition[]): Promise<PartitionRange[]>

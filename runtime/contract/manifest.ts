@@ -15,16 +15,37 @@ export interface DeliveryPolicy {
   retry: number
   backoffPolicy: BackoffPolicy
   backoffDelayMs: number
+  /** No wait is longer; none: they grow without end. */
+  backoffMaxMs?: number
+  /** Share of a wait that is left to chance, 0 to 1: the wait lies between (1 - jitter) × wait and wait. */
+  jitter: number
+  /** Longest wait that a handler's `Retry({ after })`, or a subscriber's Retry-After, may ask for. 0: they are ignored. */
+  retryAfterMaxMs?: number
+  /** An event that is older, by its time in the log, is not tried again. */
+  maxAgeMs?: number
+  /** Only these failures are tried again: error codes or class names; none: all that can heal. */
+  retryOn?: string[]
   /** Wall time of one attempt. */
   timeoutMs: number
+  compat: Compat
+  breaker?: { failures: number; pauseMs: number }
+  onDeadLetter: 'continue' | 'park'
+  exactlyOnce: boolean
 }
+
+/** Whose waits between retries: Knative's Kafka broker's, Knative core's, or those of its specification. */
+export type Compat = 'knative-kafka' | 'knative-core' | 'spec'
 
 /** Knative's `DeliverySpec` as Millrace defaults it. */
 export const DEFAULT_DELIVERY: DeliveryPolicy = {
   retry: 5,
   backoffPolicy: 'exponential',
   backoffDelayMs: 1_000,
+  jitter: 0,
   timeoutMs: 30_000,
+  compat: 'knative-kafka',
+  onDeadLetter: 'continue',
+  exactlyOnce: false,
 }
 
 export interface TriggerManifest {
@@ -41,6 +62,8 @@ export interface TriggerManifest {
   concurrency: number
   startFrom: 'latest' | 'earliest'
   delivery: DeliveryPolicy
+  /** Events with the source and id of a finished one end as `deduplicated`; none: off. */
+  dedupe?: { windowMs: number; max: number }
   /** Name of the function that is the subscriber. */
   function: string
 }
@@ -61,6 +84,8 @@ export interface FunctionManifest {
   /** SHA-256 of the bundle, hex: the function's version. */
   version: string
   limits: { memoryMiB: number; cpuMs: number }
+  /** Largest number of events that its `batch` export is called with. */
+  batch: { max: number }
   triggers: TriggerManifest[]
   description?: string
 }

@@ -91,7 +91,7 @@ function shapeProblems(errors: readonly ErrorObject[]): Problem[] {
     errors.filter(
       ({ instancePath, keyword }) =>
         !/^\/triggers\/\d+\/filters\//.test(instancePath) &&
-        !(keyword === 'pattern' && instancePath.startsWith('/delivery/')),
+        !(keyword === 'pattern' && /^\/(delivery|triggers\/\d+\/dedupe)\//.test(instancePath)),
     ),
   )
 }
@@ -112,6 +112,7 @@ function meaningProblems(raw: Record<string, unknown>, where: MetadataOrigin): P
         ...nameProblems(trigger, path, where),
         ...(missingName ? [nameMissing(path)] : []),
         ...triggerFilterProblems(trigger, path),
+        ...dedupeProblems(trigger, path),
       ]
     }),
     ...(isRecord(raw['delivery']) ? deliveryProblems(raw['delivery']) : []),
@@ -148,17 +149,36 @@ function triggerFilterProblems(
   return lines.map((text) => ({ code: 'FN_FILTER_INVALID', text }))
 }
 
+/** Durations by path, with the least that makes sense, in milliseconds. */
+const DELIVERY_DURATIONS = {
+  backoffDelay: 0,
+  backoffMax: 1,
+  retryAfterMax: 0,
+  maxAge: 1,
+  timeout: 1,
+} as const
+
 function deliveryProblems(delivery: Record<string, unknown>): Problem[] {
-  const leastMs = { backoffDelay: 0, timeout: 1 }
-  return Object.entries(leastMs).flatMap(([key, least]) => {
-    const text = delivery[key]
-    if (typeof text !== 'string') return []
-    return problemsOf(joinPath('delivery', key), () => {
-      const ms = parseDuration(text)
-      if (ms >= least && ms <= MAX_DURATION_MS) return
-      const bound = ms < least ? 'too short: at least PT0.001S' : 'too long: at most 24 days, P24D'
-      throw new MillraceError('FN_METADATA_INVALID', `${JSON.stringify(text)} is ${bound}`)
-    })
+  const { breaker } = delivery
+  return [
+    ...Object.entries(DELIVERY_DURATIONS).flatMap(([key, least]) =>
+      durationProblems(delivery[key], joinPath('delivery', key), least),
+    ),
+    ...(isRecord(breaker) ? durationProblems(breaker['pause'], 'delivery.breaker.pause', 1) : []),
+  ]
+}
+
+function dedupeProblems({ dedupe }: Record<string, unknown>, path: string): Problem[] {
+  return isRecord(dedupe) ? durationProblems(dedupe['window'], `${path}.dedupe.window`, 1) : []
+}
+
+function durationProblems(text: unknown, path: string, leastMs: number): Problem[] {
+  if (typeof text !== 'string') return []
+  return problemsOf(path, () => {
+    const ms = parseDuration(text)
+    if (ms >= leastMs && ms <= MAX_DURATION_MS) return
+    const bound = ms < leastMs ? 'too short: at least PT0.001S' : 'too long: at most 24 days, P24D'
+    throw new MillraceError('FN_METADATA_INVALID', `${JSON.stringify(text)} is ${bound}`)
   })
 }
 

@@ -13,11 +13,14 @@ import type { Delivery, FunctionMetadata, TriggerMetadata } from './metadata.ts'
 /** The part of a function's manifest that its metadata decides. */
 export type FunctionManifestPart = Pick<
   FunctionManifest,
-  'namespace' | 'limits' | 'triggers' | 'description'
+  'namespace' | 'limits' | 'batch' | 'triggers' | 'description'
 > & {
   /** What is not wrong, but most likely not meant. */
   warnings: string[]
 }
+
+const BATCH_MAX = 64
+const DEDUPE_MAX = 100_000
 
 /** Takes metadata that `checkMetadata` found right; a function's namespace is its first trigger's. */
 export function withDefaults(
@@ -36,6 +39,7 @@ export function withDefaults(
       concurrency: metadata.concurrency ?? 64,
       startFrom: trigger.startFrom ?? 'latest',
       delivery: { ...delivery },
+      ...dedupeOf(trigger),
       function: functionName,
     }
   })
@@ -45,6 +49,7 @@ export function withDefaults(
       memoryMiB: metadata.limits?.memoryMiB ?? 64,
       cpuMs: metadata.limits?.cpuMs ?? 100,
     },
+    batch: { max: metadata.batch?.max ?? BATCH_MAX },
     triggers,
     ...(metadata.description === undefined ? {} : { description: metadata.description }),
     warnings,
@@ -70,12 +75,20 @@ export function triggerIdentity(
 }
 
 function deliveryPolicy(delivery: Delivery = {}): DeliveryPolicy {
-  const { retry, backoffPolicy, backoffDelay, timeout } = delivery
-  return {
-    retry: retry ?? DEFAULT_DELIVERY.retry,
-    backoffPolicy: backoffPolicy ?? DEFAULT_DELIVERY.backoffPolicy,
-    backoffDelayMs:
-      backoffDelay === undefined ? DEFAULT_DELIVERY.backoffDelayMs : parseDuration(backoffDelay),
-    timeoutMs: timeout === undefined ? DEFAULT_DELIVERY.timeoutMs : parseDuration(timeout),
+  const { backoffDelay, backoffMax, retryAfterMax, maxAge, timeout, breaker, ...same } = delivery
+  const policy: DeliveryPolicy = { ...DEFAULT_DELIVERY, ...same }
+  if (backoffDelay !== undefined) policy.backoffDelayMs = parseDuration(backoffDelay)
+  if (backoffMax !== undefined) policy.backoffMaxMs = parseDuration(backoffMax)
+  if (retryAfterMax !== undefined) policy.retryAfterMaxMs = parseDuration(retryAfterMax)
+  if (maxAge !== undefined) policy.maxAgeMs = parseDuration(maxAge)
+  if (timeout !== undefined) policy.timeoutMs = parseDuration(timeout)
+  if (breaker !== undefined) {
+    policy.breaker = { failures: breaker.failures, pauseMs: parseDuration(breaker.pause) }
   }
+  return policy
+}
+
+function dedupeOf({ dedupe }: TriggerMetadata): Pick<TriggerManifest, 'dedupe'> {
+  if (dedupe === undefined) return {}
+  return { dedupe: { windowMs: parseDuration(dedupe.window), max: dedupe.max ?? DEDUPE_MAX } }
 }

@@ -71,6 +71,24 @@ export const Filter = Type.Cyclic(
   'Filter',
 )
 
+/** Stops calling a subscriber that only fails; one probe finds out when it is well again. */
+export const Breaker = Type.Object(
+  {
+    failures: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
+    pause: Duration,
+  },
+  { additionalProperties: false },
+)
+
+/** Events that were seen before, by source and id, end as `deduplicated`. */
+export const Dedupe = Type.Object(
+  {
+    window: Duration,
+    max: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, default: 100_000 })),
+  },
+  { additionalProperties: false },
+)
+
 export const Delivery = Type.Object(
   {
     retry: Type.Optional(
@@ -80,7 +98,23 @@ export const Delivery = Type.Object(
       Type.Union([Type.Literal('linear'), Type.Literal('exponential')], { default: 'exponential' }),
     ),
     backoffDelay: Type.Optional(Duration),
+    backoffMax: Type.Optional(Duration),
+    jitter: Type.Optional(Type.Number({ minimum: 0, maximum: 1, default: 0 })),
+    retryAfterMax: Type.Optional(Duration),
+    maxAge: Type.Optional(Duration),
+    retryOn: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
     timeout: Type.Optional(Duration),
+    compat: Type.Optional(
+      Type.Union(
+        [Type.Literal('knative-kafka'), Type.Literal('knative-core'), Type.Literal('spec')],
+        { default: 'knative-kafka' },
+      ),
+    ),
+    breaker: Type.Optional(Breaker),
+    onDeadLetter: Type.Optional(
+      Type.Union([Type.Literal('continue'), Type.Literal('park')], { default: 'continue' }),
+    ),
+    exactlyOnce: Type.Optional(Type.Boolean({ default: false })),
   },
   { additionalProperties: false },
 )
@@ -106,6 +140,7 @@ export const TriggerMetadata = Type.Object(
     ),
     filters: Type.Optional(Type.Unsafe<Filter[]>(Type.Array(Filter))),
     startFrom: Type.Optional(StartFrom),
+    dedupe: Type.Optional(Dedupe),
   },
   { additionalProperties: false },
 )
@@ -120,6 +155,12 @@ export const FunctionMetadata = Type.Object(
       }),
     ),
     concurrency: Type.Optional(Type.Integer({ minimum: 1, maximum: 1024, default: 64 })),
+    batch: Type.Optional(
+      Type.Object(
+        { max: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, default: 64 })) },
+        { additionalProperties: false },
+      ),
+    ),
     delivery: Type.Optional(Delivery),
     limits: Type.Optional(
       Type.Object(

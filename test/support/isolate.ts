@@ -91,6 +91,7 @@ export function manifestOf(
     map: `${name}.js.map`,
     version: '',
     limits: { memoryMiB: 64, cpuMs: 100, ...limits },
+    batch: { max: 64 },
     triggers: [],
   }
 }

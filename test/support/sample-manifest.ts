@@ -1,4 +1,8 @@
-import type { Manifest, TriggerManifest } from '../../runtime/contract/manifest.ts'
+import {
+  DEFAULT_DELIVERY,
+  type Manifest,
+  type TriggerManifest,
+} from '../../runtime/contract/manifest.ts'
 
 /** One function with one trigger that takes everything. */
 export function sampleManifest(name: string, version: string): Manifest {
@@ -13,6 +17,7 @@ export function sampleManifest(name: string, version: string): Manifest {
         map: `${name}.js.map`,
         version,
         limits: { memoryMiB: 64, cpuMs: 100 },
+        batch: { max: 64 },
         triggers: [sampleTrigger(name)],
       },
     ],
@@ -31,12 +36,7 @@ export function sampleTrigger(name: string): TriggerManifest {
     ordering: 'key',
     concurrency: 64,
     startFrom: 'latest',
-    delivery: {
-      retry: 5,
-      backoffPolicy: 'exponential',
-      backoffDelayMs: 1_000,
-      timeoutMs: 30_000,
-    },
+    delivery: DEFAULT_DELIVERY,
     function: name,
   }
 }

@@ -13,6 +13,7 @@ describe('checkMetadata', () => {
     assert.deepEqual(checkMetadata({ triggers: [{ broker: BROKER }] }, WHERE), {
       namespace: 'events',
       limits: { memoryMiB: 64, cpuMs: 100 },
+      batch: { max: 64 },
       triggers: [
         {
           namespace: 'events',
@@ -45,9 +46,13 @@ describe('checkMetadata', () => {
     const applied: Record<string, unknown> = { ...trigger.delivery, ...trigger, ...limits }
     assert.deepEqual(Object.keys(declared).toSorted(), [
       'backoffPolicy',
+      'compat',
       'concurrency',
       'cpuMs',
+      'exactlyOnce',
+      'jitter',
       'memoryMiB',
+      'onDeadLetter',
       'ordering',
       'retry',
       'startFrom',
@@ -70,17 +75,47 @@ describe('checkMetadata', () => {
         ],
         ordering: 'none',
         concurrency: 8,
-        delivery: { retry: 0, backoffPolicy: 'linear', backoffDelay: 'PT0.2S', timeout: 'PT10M' },
+        batch: { max: 10 },
+        delivery: {
+          retry: 0,
+          backoffPolicy: 'linear',
+          backoffDelay: 'PT0.2S',
+          backoffMax: 'PT1M',
+          jitter: 0.5,
+          retryAfterMax: 'PT30S',
+          maxAge: 'PT1H',
+          retryOn: ['Timeout'],
+          timeout: 'PT10M',
+          compat: 'spec',
+          breaker: { failures: 20, pause: 'PT5S' },
+          onDeadLetter: 'park',
+          exactlyOnce: true,
+        },
         limits: { memoryMiB: 128 },
       },
       WHERE,
     )
-    const delivery = { retry: 0, backoffPolicy: 'linear', backoffDelayMs: 200, timeoutMs: 600_000 }
+    const delivery = {
+      retry: 0,
+      backoffPolicy: 'linear',
+      backoffDelayMs: 200,
+      backoffMaxMs: 60_000,
+      jitter: 0.5,
+      retryAfterMaxMs: 30_000,
+      maxAgeMs: 3_600_000,
+      retryOn: ['Timeout'],
+      timeoutMs: 600_000,
+      compat: 'spec',
+      breaker: { failures: 20, pauseMs: 5_000 },
+      onDeadLetter: 'park',
+      exactlyOnce: true,
+    }
     const shared = { ordering: 'none', concurrency: 8, delivery, function: 'orders' }
     assert.deepEqual(part, {
       namespace: 'one',
       description: 'Prices orders',
       limits: { memoryMiB: 128, cpuMs: 100 },
+      batch: { max: 10 },
       triggers: [
         {
           namespace: 'one',
@@ -145,7 +180,7 @@ describe('checkMetadata', () => {
     )
     assert.deepEqual(error.message.split('\n'), [
       'The metadata of functions/orders.ts has 16 problems:',
-      '  egress is not known; known are triggers, ordering, concurrency, delivery, limits, description',
+      '  egress is not known; known are triggers, ordering, concurrency, batch, delivery, limits, description',
       '  triggers[0].filtres is not known; did you mean "filters"?',
       '  triggers[1].broker is missing',
       '  triggers[2].filter.attributes.n must be a string, but is 5',

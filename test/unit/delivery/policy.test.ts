@@ -1,15 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { DeliveryPolicy } from '../../../runtime/contract/manifest.ts'
+import { DEFAULT_DELIVERY, type DeliveryPolicy } from '../../../runtime/contract/manifest.ts'
 import { decide } from '../../../runtime/delivery/policy.ts'
 import type { ErrorCode } from '../../../runtime/errors.ts'
 
-const POLICY: DeliveryPolicy = {
-  retry: 3,
-  backoffPolicy: 'exponential',
-  backoffDelayMs: 1_000,
-  timeoutMs: 30_000,
-}
+const POLICY: DeliveryPolicy = { ...DEFAULT_DELIVERY, retry: 3 }
 
 function waits(policy: DeliveryPolicy, code: ErrorCode = 'FN_HANDLER_THREW'): number[] {
   const found: number[] = []

@@ -64,14 +64,24 @@ test('the defaults on the page are those that are applied', () => {
   )
   const [trigger] = applied.triggers
   assert.ok(trigger)
+  const [deduped] = checkMetadata(
+    { triggers: [{ broker: 'events/b', dedupe: { window: 'PT1M' } }] },
+    { file: 'functions/a.ts', functionName: 'a' },
+  ).triggers
   const given: Record<string, unknown> = {
     'triggers[].startFrom': trigger.startFrom,
+    'triggers[].dedupe.max': deduped?.dedupe?.max,
     ordering: trigger.ordering,
     concurrency: trigger.concurrency,
+    'batch.max': applied.batch.max,
     'delivery.retry': trigger.delivery.retry,
     'delivery.backoffPolicy': trigger.delivery.backoffPolicy,
     'delivery.backoffDelay': formatDuration(trigger.delivery.backoffDelayMs),
+    'delivery.jitter': trigger.delivery.jitter,
     'delivery.timeout': formatDuration(trigger.delivery.timeoutMs),
+    'delivery.compat': trigger.delivery.compat,
+    'delivery.onDeadLetter': trigger.delivery.onDeadLetter,
+    'delivery.exactlyOnce': trigger.delivery.exactlyOnce,
     'limits.memoryMiB': applied.limits.memoryMiB,
     'limits.cpuMs': applied.limits.cpuMs,
   }
@@ -142,6 +152,7 @@ function typeText(schema: Schema): string {
     return `whole number, ${maximum === undefined ? `at least ${minimum}` : `${minimum} to ${maximum}`}`
   }
   if (schema.type === 'string') return schema.pattern === '^P' ? 'duration' : 'text'
+  if (schema.type === 'number') return `number, ${minimum} to ${maximum}`
   return schema.type === 'boolean' ? 'true or false' : String(schema.type)
 }
 
