@@ -34,6 +34,8 @@ export interface TriggerMetrics {
   processed(type: string, status: ProcessedStatus, seconds: number): void
   attempt(result: AttemptResult): void
   retry(): void
+  /** One more partition of the trigger, or one less, reads nothing because its window is full. */
+  windowFull(isFull: boolean): void
 }
 
 export interface LagSample {
