@@ -125,14 +125,15 @@ export class Verdict {
   #failed(task: Task, fault: Fault, completions: Completion[]): void {
     if (task.firstFailedAt === 0) task.firstFailedAt = Date.now()
     const { trigger } = this.#options
-    const decision = decide(fault, task.attempt, trigger.delivery)
+    const failure = { attempt: task.attempt, ageMs: ageMs(task) }
+    const decision = decide(fault, failure, trigger.delivery, Math.random)
     const about = {
       ...this.#about(task),
       attempt: task.attempt,
       error: `${fault.class}: ${fault.message}`,
     }
     if (decision.kind === 'retry') {
-      this.#options.log.warn({ ...about, retryInMs: decision.waitMs }, 'attempt failed')
+      this.#options.log.warn({ ...about, retryInMs: Math.round(decision.waitMs) }, 'attempt failed')
       this.#options.metrics.retry()
       task.attempt++
       task.alone = decision.alone
@@ -140,7 +141,7 @@ export class Verdict {
       return this.#options.turns.runAgain(task)
     }
     this.#options.log.error(
-      { ...about, code: fault.code, stack: fault.stack },
+      { ...about, code: fault.code, stack: fault.stack, because: decision.because },
       'event dead-lettered',
     )
     const record = this.#options.toDeadLetter({
@@ -149,7 +150,7 @@ export class Verdict {
       partition: task.channel.partition,
       record: task.record,
       event: task.event,
-      fault,
+      fault: because(fault, decision.because),
       attempts: task.attempt,
       firstFailedAt: task.firstFailedAt,
     })
@@ -209,6 +210,16 @@ export class Verdict {
 /** An earlier event of the lane runs again, so this one's replies came too early. */
 function mustRunAgain({ task, outcome }: Completion): boolean {
   return outcome !== 'deadlettered' && task.lane.again.length > 0
+}
+
+/** Since the event came into the log; since it first failed, where the log does not know. */
+function ageMs({ record, firstFailedAt }: Task): number {
+  return Date.now() - (record.timestamp < 0 ? firstFailedAt : record.timestamp)
+}
+
+/** In front, because a long message is cut at its end. */
+function because(fault: Fault, reason: string | undefined): Fault {
+  return reason === undefined ? fault : { ...fault, message: `${reason}: ${fault.message}` }
 }
 
 function publishFault(refused: Error): Fault {
