@@ -34,6 +34,8 @@ export interface TriggerMetrics {
   processed(type: string, status: ProcessedStatus, seconds: number): void
   attempt(result: AttemptResult): void
   retry(): void
+  /** Whether the trigger's breaker is open; never called for a trigger without one. */
+  breakerOpen(open: boolean): void
 }
 
 export interface LagSample {

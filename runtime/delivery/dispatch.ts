@@ -5,12 +5,14 @@
 import { triggerName, type TriggerManifest } from '../contract/manifest.ts'
 import type { TriggerMetrics } from '../contract/metrics.ts'
 import type { FunctionRunner, WorkItem, WorkResult } from '../contract/work.ts'
+import type { Breaker } from './breaker.ts'
 import type { Lane, Task } from './lane.ts'
 
 export interface DispatchOptions {
   trigger: TriggerManifest
   runner: Pick<FunctionRunner, 'submit'>
   metrics: Pick<TriggerMetrics, 'received'>
+  breaker: Breaker | undefined
 }
 
 const MAX_BATCH_ITEMS = 500
@@ -54,12 +56,14 @@ export class Dispatch {
     if (task === undefined) return undefined
     this.#running.delete(result.id)
     this.#runningBytes -= task.bytes
+    this.#options.breaker?.back(result)
     return task
   }
 
   /** Room, or something else that held the ready lanes, has changed. */
   schedule(): void {
     if (this.#scheduled || this.#paused || this.#ready.length === 0) return
+    if (this.#allowance() === 0) return
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
@@ -80,16 +84,14 @@ export class Dispatch {
     if (this.#paused) return
     let next = 0
     while (next < this.#ready.length && this.#hasRoom()) {
+      const max = this.#allowance()
+      if (max === 0) break
       const items: WorkItem[] = []
       let bytes = 0
-      while (
-        next < this.#ready.length &&
-        items.length < MAX_BATCH_ITEMS &&
-        bytes < MAX_BATCH_BYTES
-      ) {
+      while (next < this.#ready.length && items.length < max && bytes < MAX_BATCH_BYTES) {
         const lane = this.#ready[next++] as Lane
         if (lane.queue[0]?.channel.closed) continue
-        for (const task of lane.nextRun(Math.min(this.#maxRun, MAX_BATCH_ITEMS - items.length))) {
+        for (const task of lane.nextRun(Math.min(this.#maxRun, max - items.length))) {
           items.push(this.#start(task))
           bytes += task.bytes
         }
@@ -104,6 +106,12 @@ export class Dispatch {
     return this.#running.size < MAX_IN_FLIGHT_ITEMS && this.#runningBytes < MAX_IN_FLIGHT_BYTES
   }
 
+  /** How many events the next batch may have. */
+  #allowance(): number {
+    const { breaker } = this.#options
+    return breaker === undefined ? MAX_BATCH_ITEMS : Math.min(MAX_BATCH_ITEMS, breaker.allowance)
+  }
+
   #start(task: Task): WorkItem {
     if (!task.started) {
       task.started = true
@@ -111,6 +119,7 @@ export class Dispatch {
       this.#options.metrics.received(type, source)
     }
     this.#running.set(task.id, task)
+    this.#options.breaker?.started(task.id)
     const { trigger } = this.#options
     const item: WorkItem = {
       id: task.id,

@@ -6,7 +6,9 @@
 import type { LogRecord } from '../contract/broker.ts'
 import type { ChannelOptions, DeliveryChannel } from '../contract/delivery.ts'
 import type { Event } from '../contract/event.ts'
+import { triggerName } from '../contract/manifest.ts'
 import type { FunctionRunner, WorkResult } from '../contract/work.ts'
+import { Breaker } from './breaker.ts'
 import { Dispatch } from './dispatch.ts'
 import { Lane, laneKey, type Channel } from './lane.ts'
 import { Turns } from './turns.ts'
@@ -31,7 +33,7 @@ export class TriggerDelivery {
 
   constructor(options: TriggerDeliveryOptions) {
     this.#nextId = options.nextId
-    this.#dispatch = new Dispatch(options)
+    this.#dispatch = new Dispatch({ ...options, breaker: this.#breaker(options) })
     this.#turns = new Turns((lane) => this.#dispatch.ready(lane))
     this.#verdict = new Verdict({
       ...options,
@@ -81,6 +83,19 @@ export class TriggerDelivery {
   take(results: readonly WorkResult[]): void {
     this.#verdict.judge(results)
     this.#moved()
+  }
+
+  #breaker({ trigger, metrics, log }: TriggerDeliveryOptions): Breaker | undefined {
+    const { breaker } = trigger.delivery
+    if (breaker === undefined) return undefined
+    return new Breaker({
+      ...breaker,
+      policy: trigger.delivery,
+      goOn: () => this.#dispatch.schedule(),
+      metrics,
+      log,
+      about: { function: trigger.function, trigger: triggerName(trigger) },
+    })
   }
 
   #deliver(channel: Channel, record: LogRecord, event: Event): void {

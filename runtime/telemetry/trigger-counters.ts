@@ -8,6 +8,8 @@ export class TriggerCounters implements TriggerMetrics {
   readonly ledger = new TriggerLedger()
   readonly attempts: Record<AttemptResult, number> = { done: 0, dropped: 0, failed: 0 }
   retries = 0
+  /** Undefined for a trigger without a breaker. */
+  isBreakerOpen: boolean | undefined
   readonly #events: EventCounters
 
   constructor(events: EventCounters) {
@@ -44,5 +46,9 @@ export class TriggerCounters implements TriggerMetrics {
 
   retry(): void {
     this.retries++
+  }
+
+  breakerOpen(open: boolean): void {
+    this.isBreakerOpen = open
   }
 }
