@@ -36,6 +36,8 @@ export interface TriggerMetrics {
   retry(): void
   /** One more partition of the trigger, or one less, reads nothing because its window is full. */
   windowFull(isFull: boolean): void
+  /** Whether the trigger's breaker is open; never called for a trigger without one. */
+  breakerOpen(open: boolean): void
 }
 
 export interface LagSample {

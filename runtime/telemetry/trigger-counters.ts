@@ -32,6 +32,8 @@ export class TriggerCounters implements TriggerMetrics {
   readonly attempts: Record<AttemptResult, number> = { done: 0, dropped: 0, failed: 0 }
   retries = 0
   readonly #windows = new FullWindows()
+  /** Undefined for a trigger without a breaker. */
+  isBreakerOpen: boolean | undefined
   readonly #events: EventCounters
 
   constructor(events: EventCounters) {
@@ -76,5 +78,9 @@ export class TriggerCounters implements TriggerMetrics {
 
   get windowFullSeconds(): number {
     return this.#windows.seconds
+  }
+
+  breakerOpen(open: boolean): void {
+    this.isBreakerOpen = open
   }
 }
