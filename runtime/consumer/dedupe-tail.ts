@@ -15,9 +15,9 @@ export interface TailOptions {
   /** What former runs have ended. */
   progress: Progress
   dedupe: Dedupe
-  decode(record: LogRecord): Event
+  decode: (record: LogRecord) => Event
   /** Whether the event was for this trigger. */
-  matches(event: Event): boolean
+  matches: (event: Event) => boolean
   signal: AbortSignal
 }
 

@@ -29,9 +29,9 @@ export interface ExactlyOnceOptions extends Pick<PartitionWriterOptions, 'fence'
   broker: Broker
   transactionalId: string
   /** Discards what the triggers have under way. */
-  withdraw(): void
+  withdraw: () => void
   /** Starts them where `log` says; what it commits is part of a transaction. */
-  restart(log: StartLog): Promise<void>
+  restart: (log: StartLog) => Promise<void>
   log: Logger
   /** The partition is given up. */
   stop: AbortSignal

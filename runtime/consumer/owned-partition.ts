@@ -33,10 +33,10 @@ import {
 export interface OwnedPartitionOptions extends ConsumerOptions {
   assignment: Assignment
   /** The ownership, as commits have to prove it. */
-  fence(): NonNullable<CommitOptions['fence']>
+  fence: () => NonNullable<CommitOptions['fence']>
   /** Room of one cursor; see `PartitionOptions`. */
-  maxCursorBytes(): number
-  isPaused(trigger: TriggerManifest): boolean
+  maxCursorBytes: () => number
+  isPaused: (trigger: TriggerManifest) => boolean
 }
 
 /** Where the replayed events of one trigger come from. */

@@ -22,11 +22,11 @@ import type { Progress } from './watermark.ts'
 export interface PartitionWriterOptions {
   transactor: Transactor
   /** The ownership that has to hold when the transaction is committed. */
-  fence(): NonNullable<CommitOptions['fence']>
+  fence: () => NonNullable<CommitOptions['fence']>
   /** Makes the topics of records that are about to be written. */
-  ensureTopics(records: readonly AppendRecord[]): Promise<void>
+  ensureTopics: (records: readonly AppendRecord[]) => Promise<void>
   /** Called once, before the results of what failed. */
-  failed(error: Error): void
+  failed: (error: Error) => void
 }
 
 /** What one cursor wants to be committed. */
@@ -48,7 +48,7 @@ const MAX_TRANSACTION_RECORDS = 5_000
 export class PartitionWriter {
   readonly #options: PartitionWriterOptions
   #queue: Entry[] = []
-  #running: Promise<void> | undefined
+  #isRunning = false
   #failure: Error | undefined
 
   constructor(options: PartitionWriterOptions) {
@@ -61,7 +61,7 @@ export class PartitionWriter {
     if (failure !== undefined) return Promise.resolve(refusals(entry.records, failure))
     return new Promise((resolve) => {
       this.#queue.push({ ...entry, resolve })
-      this.#running ??= this.#run()
+      if (!this.#isRunning) void this.#run()
     })
   }
 
@@ -84,6 +84,7 @@ export class PartitionWriter {
   }
 
   async #run(): Promise<void> {
+    this.#isRunning = true
     // What else comes in this turn of the loop joins the first transaction.
     await Promise.resolve()
     while (this.#queue.length > 0 && this.#failure === undefined) {
@@ -94,7 +95,7 @@ export class PartitionWriter {
         this.#fail(entries, error instanceof Error ? error : new Error(String(error)))
       }
     }
-    this.#running = undefined
+    this.#isRunning = false
   }
 
   #take(): Entry[] {

@@ -19,11 +19,11 @@ export interface PartitionOptions {
   broker: Pick<Broker, 'read'>
   decode: (record: LogRecord) => Event
   /** Which triggers an event is for. */
-  match(event: Event): readonly TriggerManifest[]
+  match: (event: Event) => readonly TriggerManifest[]
   /** What becomes of a record that is no event; resolves when that is durable. */
   refuse(record: LogRecord, reason: Error): Promise<Outcome>
   /** Room of one cursor; asked before each read, since it depends on how many cursors there are. */
-  maxCursorBytes(): number
+  maxCursorBytes: () => number
   log: Logger
 }
 

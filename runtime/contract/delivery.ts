@@ -33,7 +33,7 @@ export interface ChannelOptions {
    * is refused, the channel is closed before the results come. None: output is appended, and progress
    * committed later.
    */
-  transact?(output: TransactedOutput): Promise<AppendResult[]>
+  transact?: (output: TransactedOutput) => Promise<AppendResult[]>
 }
 
 export interface TransactedOutput {

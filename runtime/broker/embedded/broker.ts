@@ -180,6 +180,11 @@ class EmbeddedBroker implements Broker {
     }))
   }
 
+  async hasMembers(group: string): Promise<boolean> {
+    this.#assertOpen()
+    return this.#groups.hasMembers(group)
+  }
+
   async transactor({ id }: TransactorOptions): Promise<Transactor> {
     this.#assertOpen()
     this.#transactors.get(id)?.fence()

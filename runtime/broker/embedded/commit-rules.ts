@@ -37,9 +37,11 @@ export class CommitRules {
         { detail: { group } },
       )
     }
-    for (const { topic, partition } of offsets) assertFence({ topic, partition }, options)
+    if (options.fence) assertFence(offsets, options.fence)
   }
 }
+
+type Fence = NonNullable<CommitOptions['fence']>
 
 function assertMetadataFits(metadata: string, at: TopicPartition): void {
   const bytes = Buffer.byteLength(metadata)
@@ -50,16 +52,25 @@ function assertMetadataFits(metadata: string, at: TopicPartition): void {
   )
 }
 
-function assertFence(at: TopicPartition, { fence }: CommitOptions): void {
-  if (!fence) return
-  const key = partitionKey(at)
-  const { membership } = fence
-  const owned = membership instanceof Member ? membership.epochOf(key) : undefined
-  const given = fence.epochs.get(key)
-  if (given !== undefined && owned === given) return
-  throw new MillraceError(
-    'FN_BROKER_STALE_EPOCH',
-    `${key} is no longer owned with epoch ${given}: ${owned === undefined ? 'it has moved' : `the epoch is ${owned}`}. Discard these results; the owner handles the records again`,
-    { detail: { ...at, epoch: given, owned } },
-  )
+function assertFence(offsets: readonly TopicPartition[], fence: Fence): void {
+  const { membership, epochs } = fence
+  const member = membership instanceof Member && membership.isAlive ? membership : undefined
+  const needed = new Set(epochs.keys())
+  for (const at of offsets) if (member?.wants(at)) needed.add(partitionKey(at))
+  if (member === undefined) {
+    throw new MillraceError(
+      'FN_BROKER_STALE_EPOCH',
+      'The membership behind this commit has ended. Discard these results; the owner handles the records again',
+    )
+  }
+  for (const key of needed) {
+    const owned = member.epochOf(key)
+    const given = epochs.get(key)
+    if (given !== undefined && owned === given) continue
+    throw new MillraceError(
+      'FN_BROKER_STALE_EPOCH',
+      `${key} is no longer owned with epoch ${given}: ${owned === undefined ? 'it has moved' : `the epoch is ${owned}`}. Discard these results; the owner handles the records again`,
+      { detail: { partition: key, epoch: given, owned } },
+    )
+  }
 }

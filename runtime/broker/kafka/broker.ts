@@ -155,6 +155,8 @@ class KafkaBroker implements Broker {
     return transactor
   }
 
+  hasMembers: Broker['hasMembers'] = (group) => this.#offsets.hasMembers(group)
+
   ranges: Broker['ranges'] = (partitions) => this.#lister.ranges(partitions)
 
   offsetsAt: Broker['offsetsAt'] = (partitions, timeMs) =>

@@ -1,5 +1,5 @@
 /** Committed offsets of groups: OffsetCommit and OffsetFetch with metadata, at the group's coordinator. */
-import { offsetCommitV8, offsetFetchV8 } from '@platformatic/kafka'
+import { describeGroupsV5, offsetCommitV8, offsetFetchV8 } from '@platformatic/kafka'
 import { partitionKey } from '../../contract/broker.ts'
 import type {
   CommitOptions,
@@ -77,6 +77,22 @@ export class GroupOffsets {
     if (partitions.length === 0) return []
     const ask = (): Promise<CommittedOffset[]> => this.#committedOnce(group, partitions, stable)
     return persist(ask, { closing: this.#closing })
+  }
+
+  async hasMembers(group: string): Promise<boolean> {
+    return persist(() => this.#hasMembersOnce(group), { closing: this.#closing })
+  }
+
+  async #hasMembersOnce(group: string): Promise<boolean> {
+    const response = await this.#ask(group, (address) =>
+      this.#connections.call(CONTROL, address, describeGroupsV5.api, [group], false),
+    )
+    const answer = response.groups[0]
+    if (answer === undefined || isTransient(answer.errorCode)) {
+      throw this.#transient(group, answer?.errorCode ?? CODE.coordinatorNotAvailable)
+    }
+    // A group that nobody has used yet is described as dead, in newer versions as not found.
+    return answer.errorCode === CODE.none && answer.members.length > 0
   }
 
   async #commitOnce(
