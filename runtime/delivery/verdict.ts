@@ -81,7 +81,7 @@ export class Verdict {
       return
     }
     // An earlier event of the lane runs again, so this one's result came too early.
-    if (result.status === 'again' || lane.again.length > 0) {
+    if (result.status === 'again' || isBehindAnother(task)) {
       task.alone = result.status === 'again' && result.suspect
       return this.#options.turns.runAgain(task)
     }
@@ -209,7 +209,11 @@ export class Verdict {
 
 /** An earlier event of the lane runs again, so this one's replies came too early. */
 function mustRunAgain({ task, outcome }: Completion): boolean {
-  return outcome !== 'deadlettered' && task.lane.again.length > 0
+  return outcome !== 'deadlettered' && isBehindAnother(task)
+}
+
+function isBehindAnother({ id, lane }: Task): boolean {
+  return lane.again.some((earlier) => earlier.id < id)
 }
 
 /** Since the event came into the log; since it first failed, where the log does not know. */

@@ -86,6 +86,22 @@ describe('TriggerDelivery', () => {
     )
   })
 
+  it('does not run again what is durable because an event behind it failed', async (t) => {
+    const { delivery, runner, settled, appends, send, turn } = bench(t)
+    send('a1', 'a')
+    send('a2', 'a')
+    await turn()
+    delivery.take([done(runner.take('a1'), [replyOf('r1')]), failed(runner.take('a2'))])
+    await appends[0]?.answer()
+    assert.deepEqual(settled, ['a1:acked'])
+    t.mock.timers.tick(1_000)
+    await turn()
+    assert.deepEqual(
+      runner.submitted.map((item) => [item.event.attributes.id, item.attempt]),
+      [['a2', 2]],
+    )
+  })
+
   it('does not let a later reply of a lane overtake one that is still being published', async (t) => {
     const { delivery, runner, settled, appends, send, turn } = bench(t)
     send('a1', 'a')
