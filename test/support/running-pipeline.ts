@@ -26,6 +26,7 @@ export class RunningPipeline {
   readonly pipeline: Pipeline
   readonly #broker: Broker
   readonly #topic: string
+  readonly #group: string
   readonly #stop = new AbortController()
   readonly #waiting = new Map<string, () => void>()
   /** Causes of the replies, in the order of the log. */
@@ -68,7 +69,7 @@ export class RunningPipeline {
       metrics,
       log: SILENT,
     })
-    const running = new RunningPipeline({ broker, topic: trigger.topic, metrics, pipeline })
+    const running = new RunningPipeline({ broker, trigger, metrics, pipeline })
     opened.push(() => pipeline.stop(5_000))
     const following = running.#follow()
     opened.push(() => {
@@ -80,14 +81,15 @@ export class RunningPipeline {
 
   private constructor(parts: {
     broker: Broker
-    topic: string
+    trigger: TriggerManifest
     metrics: Metrics
     pipeline: Pipeline
   }) {
     this.metrics = parts.metrics
     this.pipeline = parts.pipeline
     this.#broker = parts.broker
-    this.#topic = parts.topic
+    this.#topic = parts.trigger.topic
+    this.#group = parts.trigger.group
   }
 
   async send(events: readonly Sent[]): Promise<void> {
@@ -111,6 +113,12 @@ export class RunningPipeline {
     await this.send(events)
     await Promise.all(replies)
     return performance.now() - startedAt
+  }
+
+  /** The trigger's committed offset. */
+  async committed(): Promise<number | undefined> {
+    const at = { topic: this.#topic, partition: 0 }
+    return (await this.#broker.committed(this.#group, [at]))[0]?.offset
   }
 
   async #follow(): Promise<void> {
