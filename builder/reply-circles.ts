@@ -114,7 +114,7 @@ function longCircles(links: readonly Link[]): Circle[] {
     if (back === undefined) continue
     const circle = fromFirstName([link, ...back])
     const key = JSON.stringify(circle.map(({ from }) => from.name))
-    if (!circles.has(key)) circles.set(key, circle)
+    circles.set(key, circle)
   }
   return [...circles.values()].map(longCircle)
 }
