@@ -41,6 +41,7 @@ const STATUS = {
 /** Names that people see for a reply that cannot be published. */
 const REPLY_FAULTS: Partial<Record<ErrorCode, string>> = {
   FN_HANDLER_REPLY_TOO_LARGE: 'ReplyTooLarge',
+  FN_DELIVERY_HOP_LIMIT: 'HopLimit',
 }
 
 export class Verdict {
