@@ -171,7 +171,7 @@ export class TriggerDelivery {
 
   #dispatch(): void {
     if (this.#paused) return
-    const maxRun = this.#options.trigger.ordering === 'partition' ? MAX_BATCH_ITEMS : MAX_KEY_RUN
+    const maxRun = this.#maxRun()
     let next = 0
     while (next < this.#ready.length && this.#hasRoom()) {
       const items: WorkItem[] = []
@@ -192,6 +192,13 @@ export class TriggerDelivery {
       if (items.length > 0) this.#options.runner.submit(items)
     }
     this.#ready = this.#ready.slice(next)
+  }
+
+  /** With much behind every key, a few of them must not take all the room: each ready one gets its share. */
+  #maxRun(): number {
+    if (this.#options.trigger.ordering === 'partition') return MAX_BATCH_ITEMS
+    const room = MAX_IN_FLIGHT_ITEMS - this.#running.size
+    return Math.max(1, Math.min(MAX_KEY_RUN, Math.ceil(room / this.#ready.length)))
   }
 
   #hasRoom(): boolean {
@@ -400,7 +407,8 @@ export class TriggerDelivery {
 
 /** An earlier event of the lane runs again, so this one's replies came too early. */
 function mustRunAgain({ task, outcome }: Completion): boolean {
-  return outcome !== 'deadlettered' && task.lane.again.length > 0
+  const { offset } = task.record
+  return outcome !== 'deadlettered' && task.lane.again.some(({ record }) => record.offset < offset)
 }
 
 function publishFault(refused: Error): Fault {
