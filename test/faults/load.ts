@@ -1,8 +1,9 @@
 /** The load as the harness sees it: a process that it starts, watches and ends. */
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Readable, Writable } from 'node:stream'
 import type { RecordLine } from '../invariants/load-record.ts'
 import type { Cleanup } from './cleanup.ts'
 import type { ProducerOptions } from './producer.ts'
@@ -11,7 +12,7 @@ const PRODUCER = join(import.meta.dirname, 'producer.ts')
 
 export class Load {
   readonly #options: ProducerOptions
-  readonly #child: ReturnType<typeof spawn>
+  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>
   readonly #ended: Promise<void>
   #failure: Error | undefined
   #accepted = 0
@@ -22,14 +23,15 @@ export class Load {
       process.execPath,
       // kafkajs counts timeouts below zero.
       ['--disable-warning=TimeoutNegativeWarning', PRODUCER, JSON.stringify(options)],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
+      { stdio: ['pipe', 'pipe', 'pipe'] },
     )
-    const { stdout, stderr } = this.#child
+    const { stdin, stdout, stderr } = this.#child
     let errors = ''
-    stderr?.on('data', (chunk: Buffer) => (errors += chunk.toString()))
-    if (stdout !== null) {
-      createInterface(stdout).on('line', (line) => (this.#accepted = Number(line)))
-    }
+    stdin.on('error', () => {
+      // It has ended, and its exit code tells why.
+    })
+    stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
+    createInterface(stdout).on('line', (line) => (this.#accepted = Number(line)))
     this.#ended = new Promise((resolve) => {
       this.#child.once('error', (error) => (this.#failure = error))
       this.#child.once('close', (code) => {
@@ -53,9 +55,17 @@ export class Load {
     appendFileSync(this.#options.recordFile, `${JSON.stringify(line)}\n`)
   }
 
+  pause(): void {
+    this.#child.stdin.write('pause\n')
+  }
+
+  goOn(): void {
+    this.#child.stdin.write('go\n')
+  }
+
   /** Resolves when the last batch is accepted. */
   async stop(): Promise<void> {
-    this.#child.kill('SIGTERM')
+    this.#child.stdin.end()
     await this.#ended
     if (this.#failure !== undefined) throw this.#failure
   }

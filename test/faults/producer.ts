@@ -1,11 +1,13 @@
 /**
  * The load, in a process of its own: posts numbered events at a steady rate, sends again under the same
  * ids what was not answered, and writes down what it knows. One batch is under way at a time, so that
- * the events of a key are sent in order. Ends on SIGTERM, when its last batch is accepted.
+ * the events of a key are sent in order.
  *
- * Argument: `ProducerOptions` as JSON. Stdout: the number of accepted events after each batch.
+ * Argument: `ProducerOptions` as JSON. Stdin: `pause`, `go`, and its end, after which the last batch is
+ * sent until it is accepted. Stdout: the number of accepted events after each batch.
  */
 import { openSync, writeSync } from 'node:fs'
+import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { LoadEvent, RecordLine } from '../invariants/load-record.ts'
 import { LoadEvents, type LoadShape, type MadeEvent } from './load-events.ts'
@@ -31,7 +33,10 @@ const STDOUT = 1
 const options = JSON.parse(process.argv[2] ?? '') as ProducerOptions
 const record = openSync(options.recordFile, 'a')
 let stopping = false
-process.once('SIGTERM', () => (stopping = true))
+let paused = false
+createInterface(process.stdin)
+  .on('line', (line) => (paused = line === 'pause'))
+  .on('close', () => (stopping = true))
 
 const sender = openSender(options.target)
 const events = new LoadEvents(options)
@@ -53,6 +58,7 @@ async function dueEvents(): Promise<number> {
     due += ((now - lastAt) / 1_000) * eventsPerSecond
     lastAt = now
     due = Math.min(due, MAX_BEHIND_SECONDS * eventsPerSecond)
+    if (paused) due = 0
     if (due >= MIN_BATCH || stopping) {
       const count = Math.max(1, Math.min(Math.floor(due), MAX_BATCH))
       due -= count

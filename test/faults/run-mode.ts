@@ -33,6 +33,8 @@ export interface ModeOptions {
   console: boolean
   /** Used unless the mode wants its own. */
   kafka: KafkaCluster | undefined
+  /** Hears where the run stands. */
+  tell: (text: string) => void
 }
 
 export interface ModeResult {
@@ -48,8 +50,8 @@ const FIRST_EVENTS = 1_000
 const CATCH_UP_DEADLINE_MS = 240_000
 
 const USUAL: ModeSettings = {
-  load: { keys: 500, poisonShare: 0.002, eventsPerSecond: 1_300 },
-  chain: { waitMs: 150, retry: { retries: 2, delayMs: 50 } },
+  load: { keys: 500, poisonShare: 0.002, eventsPerSecond: 1_500 },
+  chain: { waitMs: 110, retry: { retries: 2, delayMs: 50 } },
   flags: [],
 }
 
@@ -62,16 +64,19 @@ export async function runMode(t: Cleanup, options: ModeOptions): Promise<ModeRes
   const recordFile = join(place.dir, 'record.ndjson')
   const startedAt = performance.now()
   const load = new Load(t, producerOptions(place, options, { deployment, recordFile }))
-  const { driver, times, seconds } = options
+  const { driver, times, seconds, tell } = options
   const random = new Random(options.seed)
   const { names, kafka, disk } = place
-  const fixed = { t, driver, times, seconds, names, kafka, disk }
+  const fixed = { t, driver, times, seconds, names, kafka, disk, tell }
   const scene = new Scene({ ...fixed, random, deployment, load })
   await eventually(() => load.accepted >= FIRST_EVENTS, 'the load flows', 60_000)
+  options.tell('the load flows')
   await options.mode.run(scene)
   await load.stop()
   const eventsPerSecond = Math.round(load.accepted / ((performance.now() - startedAt) / 1_000))
+  options.tell(`${load.accepted} events accepted, ${deployment.unfinished} unfinished`)
   await finished(place, deployment)
+  options.tell('every trigger is at the end of the log')
 
   const books = deployment.books
   const topics = await readTopics(place.names, await readerOf(t, place, options))

@@ -56,11 +56,15 @@ async function passes(
   const times = options.times ?? mode.times
   const seconds = options.seconds ?? mode.seconds ?? DEFAULT_SECONDS
   const title = `${mode.name} on ${driver}, seed ${seed}${exactlyOnce ? ', exactly once' : ''}`
-  process.stderr.write(`${title} …\n`)
+  const startedAt = performance.now()
+  const tell = (text: string): void => {
+    const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
+    process.stderr.write(`${title}: ${seconds} s: ${text}\n`)
+  }
   const cleanups = new Cleanups()
   open.unshift(cleanups)
   try {
-    const result = await runMode(cleanups, { ...options, mode, times, seconds })
+    const result = await runMode(cleanups, { ...options, mode, times, seconds, tell })
     const { ok, tooSmall, text } = verdict(result)
     const line = { mode: mode.name, driver, seed, exactlyOnce, ok, tooSmall, ...result }
     process.stdout.write(options.json ? `${JSON.stringify(line)}\n` : `\n${title}\n${text}`)

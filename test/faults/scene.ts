@@ -51,10 +51,14 @@ export interface SceneParts {
   load: Load
   kafka: KafkaCluster | undefined
   disk: SmallDisk | undefined
+  tell: (text: string) => void
 }
 
 /** Fewer would make a kill hit nothing. */
 export const MIN_UNFINISHED = 500
+/** With more than this behind it, the chain would never see the end of what piles up. */
+const MAX_UNFINISHED = 5_000
+const CATCH_UP_DEADLINE_MS = 120_000
 const BUSY_DEADLINE_MS = 20_000
 const POLL_MS = 20
 
@@ -70,6 +74,21 @@ export class Scene {
   /** Part of the schedule, never a wait for something to be done. */
   async pause(leastMs: number, mostMs: number): Promise<void> {
     await delay(this.parts.random.between(leastMs, mostMs))
+  }
+
+  /** The load waits while the chain catches up, where more has piled up than a real one would send. */
+  async catchUp(): Promise<void> {
+    const { deployment, load, tell } = this.parts
+    if (deployment.unfinished < MAX_UNFINISHED) return
+    const [from, unfinished] = [performance.now(), deployment.unfinished]
+    load.pause()
+    while (deployment.unfinished > 2 * MIN_UNFINISHED) {
+      if (performance.now() > from + CATCH_UP_DEADLINE_MS) break
+      await delay(POLL_MS)
+    }
+    tell(`caught up on ${unfinished} in ${Math.round(performance.now() - from)} ms`)
+    load.goOn()
+    this.#since = { at: performance.now(), accepted: load.accepted }
   }
 
   /** Waits until enough is under way for a blow to hurt, and notes how much that is. */
@@ -90,6 +109,7 @@ export class Scene {
   async harm<T>(name: string, action: () => Promise<T>): Promise<T> {
     const from = Date.now()
     const result = await action()
+    this.parts.tell(`${name}, ${Date.now() - from} ms`)
     this.parts.load.note({ kind: 'harm', name, from, until: Date.now() })
     this.#since = { at: performance.now(), accepted: this.parts.load.accepted }
     return result

@@ -7,7 +7,7 @@ import type { SmallDisk } from '../small-disk.ts'
 import type { Mode, ModeSettings, Scene } from '../scene.ts'
 
 /** Appends that fail use up attempts; nothing but poison may end as a dead letter for it. */
-const PATIENT: ModeSettings['chain'] = { waitMs: 150, retry: { retries: 6, delayMs: 500 } }
+const PATIENT: ModeSettings['chain'] = { waitMs: 110, retry: { retries: 6, delayMs: 500 } }
 
 /** The one Kafka process killed and started again. */
 export const brokerKill: Mode = {
@@ -35,6 +35,7 @@ export const cluster: Mode = {
 async function killNodes(scene: Scene, name: string, choose: () => number): Promise<void> {
   const kafka = kafkaOf(scene)
   for (let i = 0; i < scene.parts.times; i++) {
+    await scene.catchUp()
     await scene.pause(1_000, 3_000)
     await scene.underLoad()
     const node = choose()
@@ -56,6 +57,7 @@ export const diskFull: Mode = {
   async run(scene) {
     const disk = diskOf(scene)
     for (let i = 0; i < scene.parts.times; i++) {
+      await scene.catchUp()
       await scene.pause(1_000, 3_000)
       await scene.underLoad()
       await scene.harm('disk full', async () => {
@@ -90,6 +92,7 @@ export const dlqRefused: Mode = {
         ['max.message.bytes', '10'],
         ['min.insync.replicas', '2'],
       ])
+      await scene.catchUp()
       await scene.underLoad()
       await scene.harm('dead letters refused', async () => {
         await configure.set(refusal)

@@ -2,6 +2,8 @@
 import type { Member } from '../deployment.ts'
 import type { Mode, Scene } from '../scene.ts'
 
+const LOADED_START_MS = 2_000
+
 /** SIGKILL at random points; the same folder starts again at once. */
 export const kill: Mode = {
   name: 'kill',
@@ -19,17 +21,29 @@ export const term: Mode = {
 }
 
 async function endAndStart(scene: Scene, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
-  const { deployment, times } = scene.parts
+  const { times } = scene.parts
   let member = onlyMember(scene)
   for (let i = 0; i < times; i++) {
+    await scene.catchUp()
     await scene.pause(1_000, 2_500)
     await scene.underLoad()
     member = await scene.harm(signal === 'SIGKILL' ? 'kill' : 'term', async () => {
       await member.end(signal)
-      return deployment.start()
+      return startWithin(scene, LOADED_START_MS)
     })
   }
   await scene.flows()
+}
+
+/** A killed member keeps its partitions for ten seconds; no more than two of load wait for the next. */
+async function startWithin({ parts }: Scene, loadedMs: number): Promise<Member> {
+  const pause = setTimeout(() => parts.load.pause(), loadedMs)
+  try {
+    return await parts.deployment.start()
+  } finally {
+    clearTimeout(pause)
+    parts.load.goOn()
+  }
 }
 
 /**
@@ -50,6 +64,7 @@ export const freeze: Mode = {
       return member
     })
     for (let i = 0; i < times; i++) {
+      await scene.catchUp()
       await scene.pause(500, 2_000)
       await scene.underLoad()
       const victim = random.of([first, second])
@@ -80,6 +95,7 @@ export const members: Mode = {
     const { deployment, random, times } = scene.parts
     const guests: Array<Member | undefined> = [undefined, undefined]
     for (let i = 0; i < times; i++) {
+      await scene.catchUp()
       await scene.pause(500, 2_500)
       await scene.underLoad()
       const place = random.between(0, guests.length - 1)
