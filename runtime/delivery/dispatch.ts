@@ -25,7 +25,6 @@ const MAX_KEY_RUN = 64
 export class Dispatch {
   readonly #options: DispatchOptions
   readonly #name: string
-  readonly #maxRun: number
   /** Handed to the function and not yet back. */
   readonly #running = new Map<number, Task>()
   #runningBytes = 0
@@ -37,7 +36,6 @@ export class Dispatch {
   constructor(options: DispatchOptions) {
     this.#options = options
     this.#name = triggerName(options.trigger)
-    this.#maxRun = options.trigger.ordering === 'partition' ? MAX_BATCH_ITEMS : MAX_KEY_RUN
   }
 
   /** Events in the function's hands. */
@@ -93,6 +91,7 @@ export class Dispatch {
 
   #dispatch(): void {
     if (this.#isStill) return
+    const maxRun = this.#maxRun()
     let next = 0
     while (next < this.#ready.length && this.#hasRoom()) {
       const max = this.#allowance()
@@ -102,7 +101,7 @@ export class Dispatch {
       while (next < this.#ready.length && items.length < max && bytes < MAX_BATCH_BYTES) {
         const lane = this.#ready[next++] as Lane
         if (lane.queue[0]?.channel.closed) continue
-        for (const task of lane.nextRun(Math.min(this.#maxRun, max - items.length))) {
+        for (const task of lane.nextRun(Math.min(maxRun, max - items.length))) {
           items.push(this.#start(task))
           bytes += task.bytes
         }
@@ -111,6 +110,13 @@ export class Dispatch {
       if (items.length > 0) this.#options.runner.submit(items)
     }
     this.#ready = this.#ready.slice(next)
+  }
+
+  /** With much behind every key, a few of them must not take all the room: each has its share. */
+  #maxRun(): number {
+    if (this.#options.trigger.ordering === 'partition') return MAX_BATCH_ITEMS
+    const room = MAX_IN_FLIGHT_ITEMS - this.#running.size
+    return Math.max(1, Math.min(MAX_KEY_RUN, Math.ceil(room / this.#ready.length)))
   }
 
   #hasRoom(): boolean {
