@@ -1,19 +1,24 @@
 /**
- * The log that an operator command reads: of the runtime that runs in this folder, of the one behind
+ * The log that an operator command reads and writes: of the runtime that runs in this folder, of the one behind
  * `--admin`, of Kafka, or the embedded log's own files while nothing runs.
  */
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { adminClient } from '../runtime/admin/client.ts'
-import type { LogReader, TriggersAnswer } from '../runtime/admin/protocol.ts'
+import { brokerWriter } from '../runtime/admin/broker-writer.ts'
+import type { DeliveryQuery, TriggersAnswer } from '../runtime/admin/protocol.ts'
 import type { Config } from '../runtime/config/schema.ts'
+import type { Broker } from '../runtime/contract/broker.ts'
+import type { DeliveryTrace } from '../runtime/contract/history.ts'
+import type { Log } from '../runtime/contract/log-access.ts'
 import { MillraceError } from '../runtime/errors.ts'
 import { readRuntimeFile } from '../runtime/runtime-file.ts'
 
-export interface LogAccess {
-  reader: LogReader
+export interface LogAccess extends Log {
   /** What a running runtime knows of its triggers; undefined when none was reached. */
   live: (() => Promise<TriggersAnswer>) | undefined
+  /** What a running runtime remembers of one delivery; undefined when none was reached. */
+  delivery: ((query: DeliveryQuery) => Promise<DeliveryTrace | undefined>) | undefined
   close(): Promise<void>
 }
 
@@ -29,7 +34,13 @@ export async function openLogAccess(options: AccessOptions): Promise<LogAccess> 
   const running = options.admin ?? (await readRuntimeFile(projectDir))?.admin
   if (running !== undefined) {
     const client = adminClient(running)
-    return { reader: client, live: () => client.triggers(), close: async () => {} }
+    return {
+      reader: client,
+      writer: client,
+      live: () => client.triggers(),
+      delivery: (query) => client.delivery(query),
+      close: async () => {},
+    }
   }
   // Only what opens a log itself needs the logger, and with it pino.
   const { createLogger } = await import('../runtime/telemetry/log.ts')
@@ -41,7 +52,7 @@ export async function openLogAccess(options: AccessOptions): Promise<LogAccess> 
       clientId: 'millrace-fn',
       log,
     })
-    return { reader: broker, live: undefined, close: () => broker.close() }
+    return directAccess(broker)
   }
   const dir = resolve(projectDir, config.data)
   if ((await stat(dir).catch(() => undefined)) === undefined) {
@@ -53,5 +64,15 @@ export async function openLogAccess(options: AccessOptions): Promise<LogAccess> 
   }
   const { createEmbeddedBroker } = await import('../runtime/broker/embedded/broker.ts')
   const broker = await createEmbeddedBroker({ dir, log })
-  return { reader: broker, live: undefined, close: () => broker.close() }
+  return directAccess(broker)
+}
+
+function directAccess(broker: Broker): LogAccess {
+  return {
+    reader: broker,
+    writer: brokerWriter(broker),
+    live: undefined,
+    delivery: undefined,
+    close: () => broker.close(),
+  }
 }

@@ -1,5 +1,4 @@
 /** `fn events`: a broker's events, from anywhere, followed. */
-import type { LogReader } from '../../runtime/admin/protocol.ts'
 import { brokerTopic, parseObjectName } from '../../runtime/broker/names.ts'
 import { encodeJson } from '../../runtime/codec/json-format.ts'
 import { decodeRecord } from '../../runtime/codec/record.ts'
@@ -9,6 +8,7 @@ import type {
   ReadBatch,
   TopicPartition,
 } from '../../runtime/contract/broker.ts'
+import type { LogReader } from '../../runtime/contract/log-access.ts'
 import { isMillraceError, MillraceError } from '../../runtime/errors.ts'
 import type { Command } from 'commander'
 import { defineCommand, useLog, wholeNumber, withLogFlags } from '../command.ts'

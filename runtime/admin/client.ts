@@ -6,21 +6,31 @@ import type {
   PartitionRange,
   TopicInfo,
 } from '../contract/broker.ts'
-import { MillraceError, type ErrorCode } from '../errors.ts'
+import type { DeliveryTrace } from '../contract/history.ts'
+import type { LogReader, LogWriter, PlacedRecord } from '../contract/log-access.ts'
+import { MillraceError } from '../errors.ts'
 import {
   ADMIN_PATHS,
+  appendToWire,
   batchFromWire,
-  type LogReader,
+  errorFromWire,
+  resultFromWire,
+  type DeliveriesAnswer,
+  type DeliveryQuery,
   type TriggersAnswer,
   type WireBatch,
+  type WireError,
+  type WireResult,
 } from './protocol.ts'
 
-export interface AdminClient extends LogReader {
+export interface AdminClient extends LogReader, LogWriter {
   triggers(): Promise<TriggersAnswer>
+  /** What the runtime remembers of one delivery; undefined when it is not kept. */
+  delivery(query: DeliveryQuery): Promise<DeliveryTrace | undefined>
 }
 
 interface ErrorAnswer {
-  error: { code?: ErrorCode; message: string; detail?: Record<string, unknown> }
+  error: WireError
 }
 
 export function adminClient(socket: string): AdminClient {
@@ -38,7 +48,32 @@ export function adminClient(socket: string): AdminClient {
     ranges: (partitions) => call<PartitionRange[]>(ADMIN_PATHS.ranges, { partitions }),
     offsetsAt: (partitions, timeMs) =>
       call<OffsetCommit[]>(ADMIN_PATHS.offsetsAt, { partitions, timeMs }),
+    ...writerOf(call),
     triggers: () => call<TriggersAnswer>(ADMIN_PATHS.triggers, {}),
+    delivery: async (query) => {
+      const { delivery } = await call<DeliveriesAnswer>(ADMIN_PATHS.deliveries, query)
+      return delivery ?? undefined
+    },
+  }
+}
+
+function writerOf(call: <T>(path: string, body: unknown) => Promise<T>): LogWriter {
+  return {
+    append: async (records) => {
+      const results = await call<WireResult[]>(ADMIN_PATHS.append, {
+        records: records.map(appendToWire),
+      })
+      return results.map(resultFromWire)
+    },
+    ensureTopic: (topic, options) => call<TopicInfo>(ADMIN_PATHS.ensureTopic, { topic, options }),
+    commit: async (group, offsets) => {
+      await call(ADMIN_PATHS.commit, { group, offsets })
+    },
+    transact: (id, { records, ...rest }) =>
+      call<PlacedRecord[]>(ADMIN_PATHS.transact, {
+        id,
+        transaction: { ...rest, records: records.map(appendToWire) },
+      }),
   }
 }
 
@@ -61,8 +96,7 @@ function post<T>(socket: string, path: string, body: unknown): Promise<T> {
       response.on('end', () => {
         const answer = JSON.parse(Buffer.concat(chunks).toString()) as T | ErrorAnswer
         if (response.statusCode === 200) return resolve(answer as T)
-        const { code, message, detail } = (answer as ErrorAnswer).error
-        reject(new MillraceError(code ?? 'FN_CLI_NOT_REACHABLE', message, detail ? { detail } : {}))
+        reject(errorFromWire((answer as ErrorAnswer).error))
       })
     },
   )

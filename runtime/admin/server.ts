@@ -5,11 +5,26 @@
 import { chmod, mkdir, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
-import fastify from 'fastify'
+import fastify, { type FastifyInstance } from 'fastify'
 import type { Broker, CommittedOffset, TopicPartition } from '../contract/broker.ts'
 import type { CursorState } from '../contract/cursor-state.ts'
+import type { DeliveryTrace } from '../contract/history.ts'
+import type { LogWriter } from '../contract/log-access.ts'
 import { isMillraceError, MillraceError } from '../errors.ts'
-import { ADMIN_PATHS, batchToWire } from './protocol.ts'
+import { brokerWriter } from './broker-writer.ts'
+import {
+  ADMIN_PATHS,
+  appendFromWire,
+  batchToWire,
+  errorToWire,
+  resultToWire,
+  type AppendBody,
+  type CommitBody,
+  type DeliveriesAnswer,
+  type DeliveryQuery,
+  type EnsureTopicBody,
+  type TransactBody,
+} from './protocol.ts'
 
 export interface AdminServer {
   close(): Promise<void>
@@ -19,6 +34,8 @@ export interface AdminOptions {
   socket: string
   broker: Broker
   cursors(): CursorState[]
+  /** What is remembered of one delivery. Default: nothing is. */
+  deliveries?: (query: DeliveryQuery) => DeliveryTrace | undefined
 }
 
 interface PartitionsBody {
@@ -37,42 +54,31 @@ interface ReadBody extends TopicPartition {
 const MAX_SOCKET_PATH_BYTES = 107
 /** Longest wait of one read; a client asks again. */
 const MAX_WAIT_MS = 5_000
+/** A transaction of operator commands holds 4 MiB of records, or one of any size; base64 adds a third. */
+const MAX_BODY_BYTES = 64 * 1024 * 1024
 
 export async function serveAdmin(options: AdminOptions): Promise<AdminServer> {
   const { broker, socket } = options
-  const server = fastify({ logger: false, forceCloseConnections: true })
+  const server = fastify({
+    logger: false,
+    forceCloseConnections: true,
+    bodyLimit: MAX_BODY_BYTES,
+  })
 
   server.setErrorHandler((error: unknown, _request, reply) => {
-    const status = isMillraceError(error, 'FN_BROKER_OFFSET_OUT_OF_RANGE') ? 409 : 500
-    const message = error instanceof Error ? error.message : String(error)
-    const body = isMillraceError(error)
-      ? { code: error.code, message, detail: error.detail }
-      : { message }
-    return reply.code(status).send({ error: body })
+    const conflict =
+      isMillraceError(error, 'FN_BROKER_OFFSET_OUT_OF_RANGE') ||
+      isMillraceError(error, 'FN_BROKER_CONFLICT')
+    return reply.code(conflict ? 409 : 500).send({ error: errorToWire(error) })
   })
-  server.post(ADMIN_PATHS.topics, (request) =>
-    broker.topics((request.body as { names?: string[] }).names),
-  )
-  server.post(ADMIN_PATHS.read, async (request) => {
-    const { topic, partition, from, maxBytes, waitMs } = request.body as ReadBody
-    const batch = await broker.read({ topic, partition }, from, {
-      waitMs: Math.min(waitMs ?? 0, MAX_WAIT_MS),
-      ...(maxBytes === undefined ? {} : { maxBytes }),
-    })
-    return batchToWire(batch)
-  })
-  server.post(ADMIN_PATHS.committed, (request): Promise<CommittedOffset[]> => {
-    const { group, partitions } = request.body as PartitionsBody
-    return broker.committed(group as string, partitions)
-  })
-  server.post(ADMIN_PATHS.ranges, (request) =>
-    broker.ranges((request.body as PartitionsBody).partitions),
-  )
-  server.post(ADMIN_PATHS.offsetsAt, (request) => {
-    const { partitions, timeMs } = request.body as PartitionsBody
-    return broker.offsetsAt(partitions, timeMs as number)
-  })
+  addReading(server, broker)
+  addWriting(server, brokerWriter(broker))
   server.post(ADMIN_PATHS.triggers, () => ({ cursors: options.cursors() }))
+  server.post(ADMIN_PATHS.deliveries, (request): DeliveriesAnswer => {
+    const { trigger, topic, partition, offset } = request.body as DeliveryQuery
+    const delivery = options.deliveries?.({ trigger, topic, partition, offset })
+    return { delivery: delivery ?? null }
+  })
 
   if (Buffer.byteLength(socket) > MAX_SOCKET_PATH_BYTES) {
     throw new MillraceError(
@@ -97,6 +103,54 @@ export async function serveAdmin(options: AdminOptions): Promise<AdminServer> {
       await rm(socket, { force: true })
     },
   }
+}
+
+function addReading(server: FastifyInstance, broker: Broker): void {
+  server.post(ADMIN_PATHS.topics, (request) =>
+    broker.topics((request.body as { names?: string[] }).names),
+  )
+  server.post(ADMIN_PATHS.read, async (request) => {
+    const { topic, partition, from, maxBytes, waitMs } = request.body as ReadBody
+    const batch = await broker.read({ topic, partition }, from, {
+      waitMs: Math.min(waitMs ?? 0, MAX_WAIT_MS),
+      ...(maxBytes === undefined ? {} : { maxBytes }),
+    })
+    return batchToWire(batch)
+  })
+  server.post(ADMIN_PATHS.committed, (request): Promise<CommittedOffset[]> => {
+    const { group, partitions } = request.body as PartitionsBody
+    return broker.committed(group as string, partitions)
+  })
+  server.post(ADMIN_PATHS.ranges, (request) =>
+    broker.ranges((request.body as PartitionsBody).partitions),
+  )
+  server.post(ADMIN_PATHS.offsetsAt, (request) => {
+    const { partitions, timeMs } = request.body as PartitionsBody
+    return broker.offsetsAt(partitions, timeMs as number)
+  })
+}
+
+function addWriting(server: FastifyInstance, writer: LogWriter): void {
+  server.post(ADMIN_PATHS.append, async (request) => {
+    const { records } = request.body as AppendBody
+    return (await writer.append(records.map(appendFromWire))).map(resultToWire)
+  })
+  server.post(ADMIN_PATHS.ensureTopic, (request) => {
+    const { topic, options } = request.body as EnsureTopicBody
+    return writer.ensureTopic(topic, options)
+  })
+  server.post(ADMIN_PATHS.commit, async (request) => {
+    const { group, offsets } = request.body as CommitBody
+    await writer.commit(group, offsets)
+    return {}
+  })
+  server.post(ADMIN_PATHS.transact, (request) => {
+    const { id, transaction } = request.body as TransactBody
+    return writer.transact(id, {
+      ...transaction,
+      records: transaction.records.map(appendFromWire),
+    })
+  })
 }
 
 /** True when a living process listens; a socket file may be left over from one that was killed. */

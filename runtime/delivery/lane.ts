@@ -106,7 +106,7 @@ export function laneKey(channel: ChannelOptions, record: LogRecord): string | un
 
 /**
  * A record is a slice of its whole fetch. What waits for a retry may wait for hours, and must not hold a
- * megabyte meanwhile. The headers are not needed any more: the event has them as attributes.
+ * megabyte meanwhile. Of the headers only those are needed that the event does not have as attributes.
  */
 export function ownCopy(task: Task): void {
   if (task.copied) return
@@ -120,9 +120,23 @@ export function ownCopy(task: Task): void {
     timestamp: record.timestamp,
     key: record.key === null ? null : Buffer.from(record.key),
     value,
-    headers: [],
+    headers: foreignHeaders(record.headers),
   }
   if (event.data === undefined) return
   const own = isWhole && value !== null ? value : Buffer.from(event.data.bytes)
   task.event = { attributes: event.attributes, data: { kind: event.data.kind, bytes: own } }
+}
+
+function foreignHeaders(headers: LogRecord['headers']): LogRecord['headers'] {
+  const kept: Array<readonly [Buffer, Buffer | null]> = []
+  for (const [name, value] of headers) {
+    if (isEventHeader(name)) continue
+    kept.push([Buffer.from(name), value === null ? null : Buffer.from(value)])
+  }
+  return kept
+}
+
+function isEventHeader(name: Buffer): boolean {
+  const text = name.toString('latin1')
+  return text.startsWith('ce_') || text === 'content-type'
 }

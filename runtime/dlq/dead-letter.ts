@@ -5,31 +5,20 @@
  * (eventing-kafka-broker, `RecordDispatcherImpl`), so that its readers need no change. What we add
  * stands in headers outside `ce_`, because it is not part of the event.
  */
-import type { AppendRecord } from '../contract/broker.ts'
+import type { AppendRecord, LogRecord } from '../contract/broker.ts'
 import type { DeadLetter } from '../contract/delivery.ts'
 import type { AttributeValue, Event } from '../contract/event.ts'
 import { triggerName } from '../contract/manifest.ts'
 import type { Fault } from '../contract/outcome.ts'
+import { DEAD_LETTER_HEADERS, headerText, isEventHeader, isOwnHeader } from './headers.ts'
+import { parseRef } from './ref.ts'
 
 /** Knative cuts the body of an error to 1,024 bytes before base64. */
 const MAX_ERROR_DATA_BYTES = 1_024
 /** What a dead letter adds must always fit: an event may be `maxEventBytes` itself. */
 const MAX_STACK_BYTES = 8 * 1024
 const MAX_MESSAGE_BYTES = 8 * 1024
-
-export const DEAD_LETTER_HEADERS = {
-  code: 'millrace-code',
-  class: 'millrace-class',
-  message: 'millrace-message',
-  stack: 'millrace-stack',
-  attempts: 'millrace-attempts',
-  firstAt: 'millrace-first-at',
-  lastAt: 'millrace-last-at',
-  trigger: 'millrace-trigger',
-  function: 'millrace-function',
-  version: 'millrace-function-version',
-  origin: 'millrace-origin',
-} as const
+const MAX_CLASS_BYTES = 1_024
 
 export interface DeadLetterOptions {
   /** Dead-letter topic of the trigger's group. */
@@ -56,18 +45,35 @@ export function deadLetterRecord(cause: DeadLetter, options: DeadLetterOptions):
   return {
     ...encoded,
     key: record.key,
+    value: originalValue(cause, encoded.value),
     partitionBy: record.key ?? encoded.partitionBy,
-    headers: [...encoded.headers, ...ownHeaders(cause, options.version)],
+    headers: [
+      ...record.headers.filter(([name]) => isForeign(name)),
+      ...encoded.headers,
+      ...ownHeaders(cause, options.version),
+    ],
   }
 }
 
+/** An empty value of a JSON type is an event without data, but the record had bytes: none. */
+function originalValue({ record }: DeadLetter, encoded: AppendRecord['value']): typeof encoded {
+  return encoded === null && record.value?.length === 0 ? record.value : encoded
+}
+
+/** Not part of the event, and not what an earlier failure of the same event said. */
+function isForeign(name: Buffer): boolean {
+  const text = name.toString()
+  return !isEventHeader(text) && !isOwnHeader(text)
+}
+
 function ownHeaders(
-  { trigger, fault, attempts, firstFailedAt, topic, partition, record }: DeadLetter,
+  cause: DeadLetter,
   version: string,
-): AppendRecord['headers'] {
-  const headers: Array<[string, string | Buffer]> = [
+): Array<readonly [name: string, value: string | Buffer]> {
+  const { trigger, fault, attempts, firstFailedAt } = cause
+  const headers: Array<readonly [string, string | Buffer]> = [
     [DEAD_LETTER_HEADERS.code, fault.code],
-    [DEAD_LETTER_HEADERS.class, fault.class],
+    [DEAD_LETTER_HEADERS.class, cut(fault.class, MAX_CLASS_BYTES)],
     [DEAD_LETTER_HEADERS.message, cut(fault.message, MAX_MESSAGE_BYTES)],
     [DEAD_LETTER_HEADERS.attempts, String(attempts)],
     [DEAD_LETTER_HEADERS.firstAt, new Date(firstFailedAt).toISOString()],
@@ -75,12 +81,32 @@ function ownHeaders(
     [DEAD_LETTER_HEADERS.trigger, triggerName(trigger)],
     [DEAD_LETTER_HEADERS.function, trigger.function],
     [DEAD_LETTER_HEADERS.version, version],
-    [DEAD_LETTER_HEADERS.origin, `${topic}/${partition}/${record.offset}`],
+    [DEAD_LETTER_HEADERS.origin, originOf(cause)],
   ]
   if (fault.stack !== undefined) {
     headers.push([DEAD_LETTER_HEADERS.stack, cut(fault.stack, MAX_STACK_BYTES)])
   }
+  for (const name of [DEAD_LETTER_HEADERS.replayOf, DEAD_LETTER_HEADERS.edited]) {
+    const text = replayedHeader(cause, name)
+    if (text !== undefined) headers.push([name, text])
+  }
   return headers
+}
+
+/** Where the event came into the broker, also when it failed again after a replay. */
+function originOf(cause: DeadLetter): string {
+  const given = replayedHeader(cause, DEAD_LETTER_HEADERS.origin)
+  return given ?? `${cause.topic}/${cause.partition}/${cause.record.offset}`
+}
+
+/** Only a replay's word counts: anyone may write such a header into the broker's own topic. */
+function replayedHeader(
+  { trigger, topic, record }: { trigger: { topic: string }; topic: string; record: LogRecord },
+  name: string,
+): string | undefined {
+  if (topic === trigger.topic) return undefined
+  const text = headerText(record, name)
+  return text !== undefined && parseRef(text) !== undefined ? text : undefined
 }
 
 /** Knative's code is the HTTP status of the subscriber; readers of dead letters expect a number. */

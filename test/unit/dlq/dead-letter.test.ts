@@ -37,13 +37,20 @@ function stored(record: AppendRecord): LogRecord {
   }
 }
 
-function letter(fault: Partial<Fault> = {}): LogRecord {
-  const record = stored(encodeRecord(EVENT, TRIGGER.topic))
+interface Given {
+  fault?: Partial<Fault>
+  /** The record that failed. */
+  record?: LogRecord
+  /** Where it was read. */
+  topic?: string
+}
+
+function letterOf({ fault = {}, record = original(), topic = TRIGGER.topic }: Given): LogRecord {
   return stored(
     deadLetterRecord(
       {
         trigger: TRIGGER,
-        topic: TRIGGER.topic,
+        topic,
         partition: 3,
         record,
         event: decodeRecord(record),
@@ -54,6 +61,17 @@ function letter(fault: Partial<Fault> = {}): LogRecord {
       { topic: `${TRIGGER.group}.dlq`, version: 'v1', encode: encodeRecord },
     ),
   )
+}
+
+function letter(fault: Partial<Fault> = {}): LogRecord {
+  return letterOf({ fault })
+}
+
+/** As another producer may have written it, with headers that are not the event's. */
+function original(added: Array<[string, string]> = []): LogRecord {
+  const record = stored(encodeRecord(EVENT, TRIGGER.topic))
+  const headers = added.map(([name, value]) => [Buffer.from(name), Buffer.from(value)] as const)
+  return { ...record, headers: [...record.headers, ...headers] }
 }
 
 function header(record: LogRecord, name: string): string | undefined {
@@ -89,14 +107,77 @@ describe('deadLetterRecord', () => {
     assert.equal(header(record, 'millrace-stack'), 'at functions/pricer.ts:1:1')
   })
 
+  it('keeps the bytes of any binary-mode record', () => {
+    for (const [contentType, value] of [
+      ['application/json', '{ not json'],
+      ['application/json', ''],
+      ['text/plain', ''],
+      ['application/octet-stream', Buffer.from([0xff, 0, 0xc0])],
+      [undefined, 'anything'],
+      ['application/json', null],
+    ] as const) {
+      const record: LogRecord = {
+        ...original(),
+        value: value === null ? null : Buffer.from(value),
+        headers: [
+          ...original().headers.filter(([name]) => name.toString() !== 'content-type'),
+          ...(contentType === undefined
+            ? []
+            : [[Buffer.from('content-type'), Buffer.from(contentType)] as const]),
+        ],
+      }
+      const kept = letterOf({ record })
+      assert.deepEqual(kept.value, record.value, `${contentType}: ${String(value)}`)
+      assert.equal(header(kept, 'content-type'), contentType)
+    }
+  })
+
+  it('keeps headers that are not of the event, but not what an earlier dead letter said', () => {
+    const record = letterOf({
+      record: original([
+        ['traceparent', '00-1-2-01'],
+        ['x-team', 'orders'],
+        ['millrace-code', 'FN_FORGED'],
+      ]),
+    })
+    assert.equal(header(record, 'traceparent'), '00-1-2-01')
+    assert.equal(header(record, 'x-team'), 'orders')
+    assert.equal(header(record, 'millrace-code'), 'FN_HANDLER_THREW')
+    const codes = record.headers.filter(([name]) => name.toString() === 'millrace-code')
+    assert.equal(codes.length, 1)
+  })
+
+  it('keeps the origin of an event that fails again after a replay', () => {
+    const replay = original([
+      ['millrace-origin', 'knative-broker-events-kafka-broker/1/7'],
+      ['millrace-replay-of', 'g.dlq/0/3'],
+    ])
+    const again = letterOf({ record: replay, topic: `${TRIGGER.group}.retry` })
+    assert.equal(header(again, 'millrace-origin'), 'knative-broker-events-kafka-broker/1/7')
+    assert.equal(header(again, 'millrace-replay-of'), 'g.dlq/0/3')
+    // In the broker's own topic such a header is a stranger's.
+    const forged = letterOf({ record: replay })
+    assert.equal(header(forged, 'millrace-origin'), 'knative-broker-events-kafka-broker/3/42')
+    assert.equal(header(forged, 'millrace-replay-of'), undefined)
+    const broken = original([['millrace-origin', 'nowhere']])
+    const own = letterOf({ record: broken, topic: `${TRIGGER.group}.retry` })
+    assert.equal(header(own, 'millrace-origin'), `${TRIGGER.group}.retry/3/42`)
+  })
+
   it('adds at most 32 KiB, whatever the handler threw', () => {
-    const record = letter({ message: '€'.repeat(1_000_000), stack: 's'.repeat(1_000_000) })
+    const record = letter({
+      class: 'C'.repeat(1024 * 1024),
+      message: '€'.repeat(1024 * 1024),
+      stack: 's'.repeat(1024 * 1024),
+    })
     const plain = stored(encodeRecord(EVENT, TRIGGER.topic))
     assert.ok(sizeOf(record) - sizeOf(plain) <= 32 * 1024)
     // An error text of more than 768 bytes made Knative's core dispatcher panic.
     const data = Buffer.from(header(record, 'ce_knativeerrordata') ?? '', 'base64')
     assert.ok(data.length > 1_000 && data.length <= 1_024)
-    assert.ok(!data.toString().includes('\ufffd'), 'cut between characters')
+    for (const text of [data.toString(), header(record, 'millrace-message') ?? '']) {
+      assert.ok(!text.includes('\ufffd'), 'cut between characters')
+    }
   })
 })
 
