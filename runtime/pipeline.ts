@@ -17,21 +17,26 @@ import {
 import type { Event } from './contract/event.ts'
 import type { Logger } from './contract/log.ts'
 import { triggerName, type FunctionManifest, type TriggerManifest } from './contract/manifest.ts'
+import type { ChannelOptions, DeliveryChannel } from './contract/delivery.ts'
 import type { Outcome } from './contract/outcome.ts'
 import type { FunctionBundle, IsolatePool, WorkResult } from './contract/work.ts'
 
 import { createIngress, type Ingress } from './ingress/ingress.ts'
 import { controlTopic, deadLetterTopic, quarantineTopic, retryTopic } from './broker/names.ts'
 import { Consumer } from './consumer/consumer.ts'
+import { unfinishedAfter } from './consumer/finished-offsets.ts'
 import { TriggerIndex } from './filter/trigger-index.ts'
 import { TriggerDelivery, type TriggerDeliveryOptions } from './delivery/trigger-delivery.ts'
 import { publishableReply } from './publish/publishable-reply.ts'
 import { deadLetterRecord } from './dlq/dead-letter.ts'
+import { DEAD_LETTER_HEADERS, headerText } from './dlq/headers.ts'
+import { createParkingLot } from './dlq/parking-lot.ts'
 import { keepInQuarantine, quarantineRecord } from './dlq/quarantine.ts'
 import { checkGivenAttributes } from './codec/attributes.ts'
 import { decodeRecord, encodeRecord } from './codec/record.ts'
 import { wrapRecord } from './codec/wrap-record.ts'
 import { isMillraceError } from './errors.ts'
+import { brokerWriter } from './admin/broker-writer.ts'
 import { within } from './within.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 import { LazyTopics } from './broker/lazy-topics.ts'
@@ -131,7 +136,7 @@ function openConsumer(
     triggers,
     decode: limits.invalidRecords === 'wrap' ? decodeOrWrap : decodeRecord,
     match: (topic, event) => indexes.get(topic)?.match(event) ?? [],
-    openChannel: (channel) => (deliveries.get(channel.trigger) as TriggerDelivery).open(channel),
+    openChannel: (channel) => openChannel(options, deliveries, channel),
     refuse: (at, record, reason) => refuseRecord(options, topics, { at, record, reason }),
     ledger: (trigger) => metrics.forTrigger(triggerName(trigger)),
     settleDown: async () => {
@@ -151,6 +156,26 @@ function openConsumer(
     limits,
     log,
   })
+}
+
+/** Where dead letters keep their key's later events back, the delivery gets to know them. */
+function openChannel(
+  { broker }: PipelineOptions,
+  deliveries: ReadonlyMap<TriggerManifest, TriggerDelivery>,
+  channel: ChannelOptions,
+): DeliveryChannel {
+  const { trigger, partition, beside } = channel
+  const parks = trigger.delivery.onDeadLetter === 'park' && beside === undefined
+  const lot = parks
+    ? createParkingLot({
+        broker,
+        log: { reader: broker, writer: brokerWriter(broker) },
+        trigger,
+        partition,
+        unfinished: unfinishedAfter,
+      })
+    : undefined
+  return (deliveries.get(trigger) as TriggerDelivery).open({ ...channel, lot })
 }
 
 function decodeOrWrap(record: LogRecord, at: TopicPartition): Event {
@@ -213,6 +238,7 @@ async function openDeliveries(options: PipelineOptions, append: Append): Promise
           metrics: options.metrics.forTrigger(triggerName(trigger)),
           log: options.log,
           nextId,
+          replayOf: (record) => headerText(record, DEAD_LETTER_HEADERS.replayOf),
         })
         own.push(delivery)
         deliveries.set(trigger, delivery)

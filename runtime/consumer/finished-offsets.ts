@@ -58,6 +58,16 @@ export function decodeFinished(from: number, metadata: string): Range[] {
   return ranges
 }
 
+/** Which offsets a trigger has not finished, by what it committed. */
+export function unfinishedAfter(committed: {
+  offset: number
+  metadata: string
+}): (offset: number) => boolean {
+  const finished = decodeFinished(committed.offset, committed.metadata)
+  return (offset) =>
+    offset >= committed.offset && !finished.some(([from, to]) => offset >= from && offset < to)
+}
+
 function textOf(runs: readonly number[]): string {
   const bytes = varints(runs)
   if (bytes.length >= WORTH_COMPRESSING_BYTES) {

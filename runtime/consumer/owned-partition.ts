@@ -121,7 +121,7 @@ export class OwnedPartition {
   start(): void {
     this.#main.start()
     for (const { partition } of this.#retries) partition.start()
-    for (const cursor of this.#main.cursors) this.#restoreDedupe(cursor)
+    for (const cursor of this.#main.cursors) this.#restore(cursor)
   }
 
   /** Cursors whose progress is committed by itself, not in transactions. */
@@ -228,7 +228,7 @@ export class OwnedPartition {
       start,
       dedupe: dedupe === undefined ? undefined : new Dedupe(dedupe),
     })
-    cursor.restoring = dedupe !== undefined
+    cursor.restoring = dedupe !== undefined || trigger.delivery.onDeadLetter === 'park'
     return cursor
   }
 
@@ -274,38 +274,45 @@ export class OwnedPartition {
 
   #replace(old: Cursor, fresh: Cursor): void {
     this.#partitionOf(old).replace(old, fresh)
-    if (fresh.restoring) this.#restoreDedupe(fresh)
+    if (this.#main.started && fresh.topic === this.#at.topic) this.#restore(fresh)
   }
 
-  /** Reads the partition's tail for a trigger that recognises duplicates; until then it waits. */
-  #restoreDedupe(cursor: Cursor): void {
-    const { dedupe } = cursor
-    if (dedupe === undefined || cursor.trouble !== undefined) return
-    const { broker, decode, match, log } = this.#options
+  /** Reads what a trigger has to know before its first event; until then it waits. */
+  #restore(cursor: Cursor): void {
+    if (!cursor.restoring || cursor.trouble !== undefined) return
+    const { log } = this.#options
     const { signal } = this.#stop
-    const at = this.#at
     const restore = async (): Promise<void> => {
       for (let turn = 0; !signal.aborted && !cursor.closed; turn++) {
         try {
-          await readTail({
-            broker,
-            at,
-            progress: cursor.committed,
-            dedupe,
-            decode: (record) => decode(record, at),
-            matches: (event) => match(at.topic, event).includes(cursor.trigger),
-            signal,
-          })
-          cursor.restoring = false
-          return this.#main.wake()
+          await cursor.channel.restore()
+          await this.#restoreDedupe(cursor)
+          const { trigger } = cursor
+          for (const one of this.cursors()) if (one.trigger === trigger) one.restoring = false
+          return this.#wake()
         } catch (error) {
           if (signal.aborted) return
-          log.warn({ ...at, error: String(error) }, 'reading ended events failed; trying again')
+          log.warn({ ...this.#at, error: String(error) }, 'what ended cannot be read; trying again')
           await backOff(turn, signal)
         }
       }
     }
     void restore()
+  }
+
+  async #restoreDedupe({ dedupe, committed, trigger }: Cursor): Promise<void> {
+    if (dedupe === undefined) return
+    const { broker, decode, match } = this.#options
+    const at = this.#at
+    await readTail({
+      broker,
+      at,
+      progress: committed,
+      dedupe,
+      decode: (record) => decode(record, at),
+      matches: (event) => match(at.topic, event).includes(trigger),
+      signal: this.#stop.signal,
+    })
   }
 
   /** Fresh cursors for the triggers with `exactlyOnce`, the main ones first, since they give the lanes. */
@@ -341,7 +348,9 @@ export class OwnedPartition {
 
   #retryCursor(trigger: TriggerManifest, at: TopicPartition, start: StartingPoint): Cursor {
     const main = this.#main.cursors.find((cursor) => cursor.trigger === trigger) as Cursor
-    return this.#cursor(trigger, at, { start, beside: main.channel })
+    const cursor = this.#cursor(trigger, at, { start, beside: main.channel })
+    cursor.restoring = main.restoring
+    return cursor
   }
 }
 

@@ -6,6 +6,7 @@ import type { AppendRecord, AppendResult, LogRecord } from './broker.ts'
 import type { Event } from './event.ts'
 import type { TriggerManifest } from './manifest.ts'
 import type { Fault, Outcome } from './outcome.ts'
+import type { ParkingLot } from './parking.ts'
 
 /** The way of one trigger's events from one partition. */
 export interface DeliveryChannel {
@@ -14,6 +15,8 @@ export interface DeliveryChannel {
 
   /** Takes an event over. Calls come in offset order; `onSettled` follows for each, in any order. */
   deliver(record: LogRecord, event: Event): void
+  /** Reads what has to be known before the first event; rejects when the log does not answer. */
+  restore(): Promise<void>
   /** The partition is gone: what waits is dropped, what runs is discarded, nothing settles any more. */
   close(): void
 }
@@ -28,6 +31,8 @@ export interface ChannelOptions {
   onWaiting: () => void
   /** A channel of the same trigger whose lanes this one shares: one key is one lane in both. */
   beside?: DeliveryChannel
+  /** Dead letters that keep later events of their key back; none: they do not. */
+  lot?: ParkingLot | undefined
   /**
    * Writes output together with the progress that it stands for, all or nothing; never rejects. When it
    * is refused, the channel is closed before the results come. None: output is appended, and progress

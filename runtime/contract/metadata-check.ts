@@ -116,6 +116,7 @@ function meaningProblems(raw: Record<string, unknown>, where: MetadataOrigin): P
       ]
     }),
     ...(isRecord(raw['delivery']) ? deliveryProblems(raw['delivery']) : []),
+    ...parkProblems(raw),
   ]
 }
 
@@ -147,6 +148,16 @@ function triggerFilterProblems(
         ? attributesProblems(filter['attributes'], `${path}.filter.attributes`)
         : []
   return lines.map((text) => ({ code: 'FN_FILTER_INVALID', text }))
+}
+
+function parkProblems({ ordering = 'key', delivery }: Record<string, unknown>): Problem[] {
+  if (!isRecord(delivery) || delivery['onDeadLetter'] !== 'park' || ordering === 'key') return []
+  return [
+    {
+      code: 'FN_METADATA_INVALID',
+      text: `delivery.onDeadLetter is "park", which keeps the order of a key, but ordering is ${JSON.stringify(ordering)}; use ordering "key", or leave onDeadLetter out`,
+    },
+  ]
 }
 
 /** Durations by path, with the least that makes sense, in milliseconds. */

@@ -6,6 +6,7 @@ import type { LogRecord } from '../contract/broker.ts'
 import type { Event } from '../contract/event.ts'
 import type { ChannelOptions } from '../contract/delivery.ts'
 import type { WorkResult } from '../contract/work.ts'
+import type { Parking } from './parking.ts'
 
 /** One trigger × partition as the lanes see it. */
 export interface Channel extends ChannelOptions {
@@ -16,6 +17,8 @@ export interface Channel extends ChannelOptions {
   readonly lanes: Map<string, Lane>
   /** Cancels the waits of lanes without a key. */
   readonly waits: Set<() => void>
+  /** Of triggers with `onDeadLetter: 'park'`; shared like the lanes. */
+  readonly parking: Parking | undefined
 }
 
 /** One event on its way, through all its attempts. */
@@ -38,6 +41,10 @@ export interface Task {
   copied: boolean
   /** Handler time of all attempts, in milliseconds. */
   spentMs: number
+  /** It went after a dead letter of its key without being tried. */
+  parked: boolean
+  /** `ref` of the dead letter that came back with this event. */
+  readonly replayOf: string | undefined
 }
 
 export class Lane {
@@ -58,19 +65,31 @@ export class Lane {
   notBefore = 0
   /** Ends that wait. */
   cancelWait: (() => void) | undefined
+  /** Its new events wait for parked ones to come back. */
+  onHold = false
+  /** Dead letters of this run on their way to the log, which later events must not pass. */
+  deadLettering = 0
 
   constructor(id: number, key: string | undefined) {
     this.id = id
     this.key = key
   }
 
-  /** Takes the next run off the queue: at most `max` tasks; a suspect goes alone. */
+  /**
+   * Takes the next run off the queue: at most `max` tasks; a suspect goes alone, and of a key that is
+   * parked what came back goes without what is new.
+   */
   nextRun(max: number): Task[] {
     const first = this.queue[0]
     if (first === undefined) return []
+    const isParked = this.key !== undefined && first.channel.parking?.isKept(this.key) === true
+    const goesAlong = ({ alone, replayOf }: Task): boolean =>
+      !alone && (!isParked || (replayOf === undefined) === (first.replayOf === undefined))
     let length = 1
     if (!first.alone) {
-      while (length < max && length < this.queue.length && !this.queue[length]?.alone) length++
+      while (length < max && length < this.queue.length && goesAlong(this.queue[length] as Task)) {
+        length++
+      }
     }
     const run = this.queue.splice(0, length)
     this.running = run.length
@@ -84,6 +103,14 @@ export class Lane {
     again.sort((a, b) => a.id - b.id)
     this.queue = again.concat(this.queue)
     this.again = []
+  }
+
+  /** What came back from the dead letters stands before what is new. */
+  replaysFirst(): void {
+    const isReplay = ({ replayOf }: Task): boolean => replayOf !== undefined
+    if (!this.queue.some(isReplay)) return
+    const fresh = this.queue.filter((task) => !isReplay(task))
+    this.queue = this.queue.filter(isReplay).concat(fresh)
   }
 
   /** Forgets what waits of a channel that was closed. */

@@ -19,6 +19,8 @@ export interface Completion {
 export interface Settled {
   completion: Completion
   refused: Error | undefined
+  /** Where its records are, unless it is refused. */
+  places: readonly AppendResult[]
 }
 
 export interface OutboxOptions {
@@ -90,11 +92,13 @@ export class Outbox {
       'dead letter could not be written; its lane waits',
     )
     after(pauseMs, () => {
-      if (completion.task.channel.closed) return this.#settle([{ completion, refused }])
+      if (completion.task.channel.closed) {
+        return this.#settle([{ completion, refused, places: [] }])
+      }
       void this.#options.append(completion.records).then((results) => {
         const again = firstError(results)
         if (again === undefined || !mustNotBeLost(completion)) {
-          this.#settle([{ completion, refused: again }])
+          this.#settle([{ completion, refused: again, places: results }])
         } else {
           this.#repeat(completion, again, Math.min(pauseMs * 2, MAX_PAUSE_MS))
         }
@@ -128,7 +132,7 @@ function judged(completions: readonly Completion[], results: readonly AppendResu
   return completions.map((completion) => {
     const mine = results.slice(at, at + completion.records.length)
     at += completion.records.length
-    return { completion, refused: firstError(mine) }
+    return { completion, refused: firstError(mine), places: mine }
   })
 }
 

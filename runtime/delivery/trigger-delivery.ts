@@ -6,11 +6,13 @@
 import type { LogRecord } from '../contract/broker.ts'
 import type { ChannelOptions, DeliveryChannel } from '../contract/delivery.ts'
 import type { Event } from '../contract/event.ts'
+import type { Logger } from '../contract/log.ts'
 import { triggerName } from '../contract/manifest.ts'
 import type { FunctionRunner, WorkResult } from '../contract/work.ts'
 import { Breaker } from './breaker.ts'
 import { Dispatch } from './dispatch.ts'
 import { Lane, laneKey, type Channel } from './lane.ts'
+import { Parking } from './parking.ts'
 import { Turns } from './turns.ts'
 import { Verdict, type VerdictOptions } from './verdict.ts'
 
@@ -21,10 +23,17 @@ export interface TriggerDeliveryOptions extends Omit<
   runner: FunctionRunner
   /** Ids must be unique among all deliveries of one runner. */
   nextId: () => number
+  /** `ref` of the dead letter that a record of a retry topic brings back. */
+  replayOf: (record: LogRecord) => string | undefined
 }
+
+/** Of one key, in one append. */
+const MAX_PARKED_TOGETHER = 500
 
 export class TriggerDelivery {
   readonly #nextId: () => number
+  readonly #replayOf: TriggerDeliveryOptions['replayOf']
+  readonly #log: Logger
   readonly #dispatch: Dispatch
   readonly #turns: Turns
   readonly #verdict: Verdict
@@ -34,8 +43,10 @@ export class TriggerDelivery {
 
   constructor(options: TriggerDeliveryOptions) {
     this.#nextId = options.nextId
+    this.#replayOf = options.replayOf
+    this.#log = options.log
     this.#dispatch = new Dispatch({ ...options, breaker: this.#breaker(options) })
-    this.#turns = new Turns((lane) => this.#dispatch.ready(lane))
+    this.#turns = new Turns((lane) => this.#inLine(lane))
     this.#verdict = new Verdict({
       ...options,
       back: (result) => this.#dispatch.back(result),
@@ -46,21 +57,28 @@ export class TriggerDelivery {
 
   open(options: ChannelOptions): DeliveryChannel {
     const { beside } = options
-    const lanes = beside === undefined ? undefined : this.#channels.get(beside)?.lanes
+    const main = beside === undefined ? undefined : this.#channels.get(beside)
+    const lanes = main?.lanes ?? new Map<string, Lane>()
     const channel: Channel = {
       ...options,
       closed: false,
       waiting: 0,
-      lanes: lanes ?? new Map(),
+      lanes,
       waits: new Set(),
+      parking: main === undefined ? this.#parking(options, lanes) : main.parking,
     }
     const handle: DeliveryChannel = {
       get waiting() {
         return channel.waiting
       },
       deliver: (record, event) => this.#deliver(channel, record, event),
+      restore: async () => {
+        const { lot, parking } = channel
+        if (lot !== undefined) parking?.restore(await lot.load())
+      },
       close: () => {
         channel.closed = true
+        if (main === undefined) channel.parking?.close()
         this.#turns.close(channel)
       },
     }
@@ -107,11 +125,44 @@ export class TriggerDelivery {
     })
   }
 
+  #parking({ lot }: ChannelOptions, lanes: Map<string, Lane>): Parking | undefined {
+    if (lot === undefined) return undefined
+    return new Parking({ lot, moved: (key) => this.#goOn(lanes.get(key)), log: this.#log })
+  }
+
+  /** A lane has a run: to the function, unless its key has dead letters that keep it back. */
+  #inLine(lane: Lane): void {
+    const { parking } = lane.queue[0]?.channel ?? {}
+    if (parking === undefined || lane.key === undefined || !parking.isKept(lane.key)) {
+      return this.#dispatch.ready(lane)
+    }
+    lane.replaysFirst()
+    if (lane.queue[0]?.replayOf !== undefined) return this.#dispatch.ready(lane)
+    switch (parking.wayOf(lane.key)) {
+      case 'go':
+        return this.#dispatch.ready(lane)
+      case 'park':
+        return this.#verdict.park(lane.nextRun(MAX_PARKED_TOGETHER))
+      case 'hold':
+        return this.#turns.hold(lane)
+    }
+  }
+
+  /** What kept a lane back may be over. */
+  #goOn(lane: Lane | undefined): void {
+    if (lane !== undefined) this.#turns.release(lane)
+  }
+
   #deliver(channel: Channel, record: LogRecord, event: Event): void {
+    const lane = this.#laneOf(channel, record)
+    const replayOf = channel.beside === undefined ? undefined : this.#replayOf(record)
+    if (replayOf !== undefined && lane.key !== undefined) {
+      channel.parking?.cameBack(lane.key, replayOf)
+    }
     this.#turns.add({
       id: this.#nextId(),
       channel,
-      lane: this.#laneOf(channel, record),
+      lane,
       record,
       event,
       bytes: (record.value?.length ?? 0) + 256,
@@ -121,7 +172,10 @@ export class TriggerDelivery {
       firstFailedAt: 0,
       copied: false,
       spentMs: 0,
+      parked: false,
+      replayOf,
     })
+    if (replayOf !== undefined) this.#turns.release(lane)
   }
 
   #laneOf(channel: Channel, record: LogRecord): Lane {

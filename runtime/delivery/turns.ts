@@ -18,7 +18,7 @@ export class Turns {
     const { lane } = task
     lane.queue.push(task)
     if (lane.running > 0) return
-    if (lane.notBefore > 0) waits(task)
+    if (lane.notBefore > 0 || lane.onHold) waits(task)
     else if (lane.queue.length === 1) this.#ready(lane)
   }
 
@@ -39,6 +39,21 @@ export class Turns {
     if (waitMs > 0) return this.#wait(lane, channel, waitMs)
     lane.notBefore = 0
     this.#ready(lane)
+  }
+
+  /** The lane stands out of line until it is released. */
+  hold(lane: Lane): void {
+    if (lane.onHold) return
+    lane.onHold = true
+    for (const task of lane.queue) waits(task)
+    lane.queue[0]?.channel.onWaiting()
+  }
+
+  release(lane: Lane): void {
+    if (!lane.onHold) return
+    lane.onHold = false
+    for (const task of lane.queue) task.channel.waiting--
+    if (lane.queue.length > 0) this.#ready(lane)
   }
 
   /** What waits of the channel is forgotten; lanes that it shares go on with what else they have. */

@@ -81,8 +81,8 @@ export class Verdict {
       lane.held.push([task, result])
       return
     }
-    // An earlier event of the lane runs again, so this one's result came too early.
-    if (result.status === 'again' || isBehindAnother(task)) {
+    // An earlier event of the lane runs again, or parks those behind it: this one's result came too early.
+    if (result.status === 'again' || isBehindAnother(task) || lane.deadLettering > 0) {
       task.alone = result.status === 'again' && result.suspect
       return this.#options.turns.runAgain(task)
     }
@@ -145,16 +145,33 @@ export class Verdict {
       { ...about, code: fault.code, stack: fault.stack, because: decision.because },
       'event dead-lettered',
     )
+    this.#deadLetter(task, because(fault, decision.because), task.attempt, completions)
+  }
+
+  /** New events of a key that has dead letters go after them, untried. */
+  park(tasks: readonly Task[]): void {
+    const completions: Completion[] = []
+    for (const task of tasks) {
+      task.parked = true
+      this.#deadLetter(task, PARKED, 0, completions)
+    }
+    this.#outbox.publish(completions)
+  }
+
+  #deadLetter(task: Task, fault: Fault, attempts: number, completions: Completion[]): void {
+    if (task.firstFailedAt === 0) task.firstFailedAt = Date.now()
+    const { trigger } = this.#options
     const record = this.#options.toDeadLetter({
       trigger,
       topic: task.channel.topic,
       partition: task.channel.partition,
       record: task.record,
       event: task.event,
-      fault: because(fault, decision.because),
-      attempts: task.attempt,
+      fault,
+      attempts,
       firstFailedAt: task.firstFailedAt,
     })
+    if (task.channel.parking !== undefined && !task.parked) task.lane.deadLettering++
     this.#complete({ task, outcome: 'deadlettered', records: [record] }, completions)
   }
 
@@ -166,9 +183,10 @@ export class Verdict {
 
   #settled(settled: readonly Settled[]): void {
     const next: Completion[] = []
-    for (const { completion, refused } of settled) {
+    for (const { completion, refused, places } of settled) {
       const { task } = completion
       task.lane.publishing--
+      if (completion.outcome === 'deadlettered') this.#keep(task, places[0])
       if (task.channel.closed) this.#options.turns.over(task)
       else if (mustRunAgain(completion)) this.#options.turns.runAgain(task)
       else if (refused === undefined) this.#end(task, completion.outcome)
@@ -177,6 +195,18 @@ export class Verdict {
     for (const { completion } of settled) this.#releaseHeld(completion.task.lane, next)
     this.#outbox.publish(next)
     this.#options.published()
+  }
+
+  /** A dead letter that keeps the later events of its key back. */
+  #keep(task: Task, place: AppendResult | undefined): void {
+    const { lane, channel } = task
+    if (channel.parking === undefined) return
+    if (!task.parked) lane.deadLettering--
+    if (lane.key === undefined) return
+    if (!place?.ok || channel.closed) return
+    const { topic, partition, offset } = place
+    const state = task.parked ? 'parked' : 'failed'
+    channel.parking.keep(lane.key, `${topic}/${partition}/${offset}`, state)
   }
 
   #releaseHeld(lane: Lane, completions: Completion[]): void {
@@ -189,7 +219,9 @@ export class Verdict {
   #end(task: Task, outcome: keyof typeof STATUS): void {
     const { type } = task.event.attributes
     this.#options.metrics.processed(type, STATUS[outcome], task.spentMs / 1000)
-    task.channel.onSettled(task.record, outcome)
+    const { channel, lane, replayOf } = task
+    if (replayOf !== undefined && lane.key !== undefined) channel.parking?.over(lane.key, replayOf)
+    channel.onSettled(task.record, outcome)
     this.#options.turns.over(task)
   }
 
@@ -225,6 +257,13 @@ function ageMs({ record, firstFailedAt }: Task): number {
 /** In front, because a long message is cut at its end. */
 function because(fault: Fault, reason: string | undefined): Fault {
   return reason === undefined ? fault : { ...fault, message: `${reason}: ${fault.message}` }
+}
+
+const PARKED: Fault = {
+  code: 'FN_DELIVERY_PARKED',
+  class: 'Parked',
+  message:
+    'an earlier event of the same key is a dead letter; once that one is settled, this one is handled',
 }
 
 function publishFault(refused: Error): Fault {

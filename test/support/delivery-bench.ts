@@ -3,6 +3,7 @@ import type { TestContext } from 'node:test'
 import type { AppendRecord, AppendResult, LogRecord } from '../../runtime/contract/broker.ts'
 import type { DeadLetter, DeliveryChannel } from '../../runtime/contract/delivery.ts'
 import { DEFAULT_DELIVERY, type TriggerManifest } from '../../runtime/contract/manifest.ts'
+import type { ParkingLot } from '../../runtime/contract/parking.ts'
 import type { Logger } from '../../runtime/contract/log.ts'
 import { TriggerDelivery } from '../../runtime/delivery/trigger-delivery.ts'
 import { createMetrics, type Metrics } from '../../runtime/telemetry/metrics.ts'
@@ -34,6 +35,8 @@ export interface Bench {
   send: (id: string, key?: string, timestamp?: number) => void
   /** Lets the delivery hand out what is ready. */
   turn: () => Promise<void>
+  /** A channel beside the first one, for events that come back from the dead letters. */
+  retry: () => { channel: DeliveryChannel; send: (id: string, key: string, ref: string) => void }
   /** As `send`, on another partition. */
   other: { channel: DeliveryChannel; send: Bench['send'] }
   /** What became dead letters, in order. */
@@ -43,7 +46,11 @@ export interface Bench {
   lines: string[]
 }
 
-export function bench(t: TestContext, trigger: Partial<TriggerManifest> = {}): Bench {
+export function bench(
+  t: TestContext,
+  trigger: Partial<TriggerManifest> = {},
+  lot?: ParkingLot,
+): Bench {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'] })
   const runner = new ScriptedRunner()
   const appends: Bench['appends'] = []
@@ -73,7 +80,13 @@ export function bench(t: TestContext, trigger: Partial<TriggerManifest> = {}): B
     metrics: metrics.forTrigger('events/orders'),
     log: keepsLines(lines),
     nextId: () => ++ids,
+    replayOf: (record) => record.headers[0]?.[1]?.toString(),
   })
+  let letterOffset = 0
+  const result = (record: AppendRecord, ok: boolean): AppendResult => {
+    if (!ok) return { ok: false, topic: record.topic, error: new Error('the log is down') }
+    return { ok: true, topic: record.topic, partition: 0, offset: letterOffset++ }
+  }
   const [first, other] = [0, 1].map((partition) => {
     const channel = delivery.open({
       trigger: { ...TRIGGER, ...trigger },
@@ -81,11 +94,24 @@ export function bench(t: TestContext, trigger: Partial<TriggerManifest> = {}): B
       partition,
       onWaiting: () => waits.push(channel.waiting),
       onSettled: (record, outcome) => settled.push(`${record.value?.toString()}:${outcome}`),
+      ...(lot === undefined ? {} : { lot }),
     })
     return { channel, send: senderTo(channel) }
   }) as [Bench['other'], Bench['other']]
+  const retry = (): ReturnType<Bench['retry']> => {
+    const channel = delivery.open({
+      trigger: { ...TRIGGER, ...trigger },
+      topic: `${TRIGGER.group}.retry`,
+      partition: 0,
+      onWaiting: () => {},
+      onSettled: (record, outcome) => settled.push(`${record.value?.toString()}:${outcome}`),
+      beside: first.channel,
+    })
+    return { channel, send: (id, key, ref) => senderTo(channel, ref)(id, key) }
+  }
   return {
     ...first,
+    retry,
     delivery,
     runner,
     settled,
@@ -99,7 +125,7 @@ export function bench(t: TestContext, trigger: Partial<TriggerManifest> = {}): B
   }
 }
 
-function senderTo(channel: DeliveryChannel): Bench['send'] {
+function senderTo(channel: DeliveryChannel, replayOf?: string): Bench['send'] {
   let offset = 0
   return (id, key, timestamp = Date.now()) => {
     const record: LogRecord = {
@@ -107,7 +133,7 @@ function senderTo(channel: DeliveryChannel): Bench['send'] {
       timestamp,
       key: key === undefined ? null : Buffer.from(key),
       value: Buffer.from(id),
-      headers: [],
+      headers: replayOf === undefined ? [] : [[Buffer.from('ref'), Buffer.from(replayOf)]],
     }
     channel.deliver(record, {
       attributes: { specversion: '1.0', id, source: '/test', type: 't' },
@@ -118,11 +144,6 @@ function senderTo(channel: DeliveryChannel): Bench['send'] {
 
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
-}
-
-function result(record: AppendRecord, ok: boolean): AppendResult {
-  if (!ok) return { ok: false, topic: record.topic, error: new Error('the log is down') }
-  return { ok: true, topic: record.topic, partition: 0, offset: 0 }
 }
 
 function recordTo(topic: string, value: string): AppendRecord {

@@ -83,6 +83,7 @@ function consumerOn(broker: Broker): { consumer: Consumer; seen: string[]; calls
         seen.push(event.attributes.id)
         onSettled(record, 'acked')
       },
+      restore: async () => {},
       close() {},
     }),
     refuse: async () => 'quarantined',

@@ -100,6 +100,7 @@ function bench(
             pending.push(record)
             taken.push(record)
           },
+          restore: async () => {},
           close() {},
         }
       },

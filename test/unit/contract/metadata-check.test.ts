@@ -73,7 +73,7 @@ describe('checkMetadata', () => {
             startFrom: 'earliest',
           },
         ],
-        ordering: 'none',
+        ordering: 'key',
         concurrency: 8,
         batch: { max: 10 },
         delivery: {
@@ -110,7 +110,7 @@ describe('checkMetadata', () => {
       onDeadLetter: 'park',
       exactlyOnce: true,
     }
-    const shared = { ordering: 'none', concurrency: 8, delivery, function: 'orders' }
+    const shared = { ordering: 'key', concurrency: 8, delivery, function: 'orders' }
     assert.deepEqual(part, {
       namespace: 'one',
       description: 'Prices orders',
@@ -153,6 +153,18 @@ describe('checkMetadata', () => {
     assert.deepEqual(warnings, [
       'triggers[0].filter is ignored, because triggers[0].filters is there and wins over it; remove one of them',
     ])
+  })
+
+  it('refuses to park without an order of keys', () => {
+    const raw = {
+      triggers: [{ broker: BROKER }],
+      ordering: 'none',
+      delivery: { onDeadLetter: 'park' },
+    }
+    assert.match(
+      refused(raw, 'FN_METADATA_INVALID').message,
+      /ordering is "none"; use ordering "key"/,
+    )
   })
 
   it('does not change what it was given', () => {

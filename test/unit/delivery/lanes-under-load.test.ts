@@ -44,6 +44,7 @@ function bench(t: TestContext): Bench {
     metrics: createMetrics().forTrigger('events/orders'),
     log: SILENT,
     nextId: () => ++ids,
+    replayOf: () => undefined,
   })
   const channel = delivery.open({
     trigger: TRIGGER,
