@@ -1,9 +1,14 @@
-/** What `fn check` finds: all that a build finds, wrong types, and filters that no event can match. */
+/**
+ * What `fn check` finds: all that a build finds, wrong types, filters that no event can match, and
+ * functions that answer themselves or each other for ever.
+ */
 import path from 'node:path'
 import { adviseFilters } from '../runtime/filter/advice.ts'
 import { triggerName } from '../runtime/contract/manifest.ts'
 import { compileProject, type Compilation, type ProjectDirs } from './compile.ts'
 import { discoverFunctions } from './discover.ts'
+import { findCircles, type FunctionReplies } from './reply-circles.ts'
+import { replyLiterals } from './reply-literals.ts'
 import { checkTypes } from './type-check.ts'
 
 export interface Finding {
@@ -31,13 +36,15 @@ export async function checkProject(dirs: ProjectDirs): Promise<CheckReport> {
       sources.map((source) => source.path),
     ),
   ])
+  const { replies, notes } = repliesOf(compilation)
   return {
     findings: [
       ...buildFindings(compilation),
       ...types.errors.map((message): Finding => ({ kind: 'types', message })),
       ...filterFindings(compilation),
+      ...circleFindings(replies),
     ],
-    notes: types.skipped === undefined ? [] : [types.skipped],
+    notes: [...(types.skipped === undefined ? [] : [types.skipped]), ...notes],
   }
 }
 
@@ -63,4 +70,27 @@ function filterFindings({ functions }: Compilation): Finding[] {
       }),
     ),
   )
+}
+
+function repliesOf({ functions, bundles }: Compilation): {
+  replies: FunctionReplies[]
+  notes: string[]
+} {
+  const replies: FunctionReplies[] = []
+  const notes: string[] = []
+  for (const manifest of functions) {
+    const bundle = bundles.get(manifest.name)
+    if (bundle === undefined) continue
+    try {
+      replies.push({ manifest, replies: replyLiterals(bundle) })
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error
+      notes.push(`${manifest.file}: its replies are not looked at: ${error.message}`)
+    }
+  }
+  return { replies, notes }
+}
+
+function circleFindings(replies: readonly FunctionReplies[]): Finding[] {
+  return findCircles(replies).map((circle): Finding => ({ kind: 'advice', ...circle }))
 }

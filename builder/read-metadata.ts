@@ -8,7 +8,7 @@ import { MODULE_GLOBAL } from './bundle.ts'
 export interface MetadataReader {
   /**
    * What the function exports as `metadata`, not yet checked. Throws `FN_METADATA_INVALID` unless there
-   * is such an export and a function `handler`, `FN_HANDLER_INIT` when the file does not load.
+   * is such an export and a function `handler` or `batch`, `FN_HANDLER_INIT` when the file does not load.
    */
   read(bundle: FunctionBundle, file: string): Promise<unknown>
   close(): Promise<void>
@@ -23,6 +23,9 @@ const QUESTION = `;${MODULE_GLOBAL} = ((module) => {
   for (const name of Object.keys(module)) kinds[name] = typeof module[name]
   return { metadata: { kinds, metadata: module.metadata } }
 })(${MODULE_GLOBAL} ?? {})`
+
+/** Exactly one of them takes the events. */
+const ENTRIES = ['handler', 'batch'] as const
 
 export async function openMetadataReader(): Promise<MetadataReader> {
   const probe = await openProbe()
@@ -42,7 +45,9 @@ export async function openMetadataReader(): Promise<MetadataReader> {
 async function ask(probe: Probe, { code, map }: FunctionBundle, file: string): Promise<unknown> {
   const answer = await load(probe, { code: code + QUESTION, map }, file)
   const { kinds, metadata } = isRecord(answer) ? answer : {}
-  requireExports(isRecord(kinds) ? kinds : {}, file)
+  const exported = isRecord(kinds) ? kinds : {}
+  requireExports(exported, file)
+  refuseIdleBatch(exported, metadata, file)
   return metadata
 }
 
@@ -69,19 +74,34 @@ function placesOf(stack: string): string {
 function requireExports(kinds: Record<string, unknown>, file: string): void {
   const names = Object.keys(kinds).sort()
   const found = names.length === 0 ? 'it exports nothing' : `it exports ${names.join(', ')}`
-  if (kinds['handler'] === undefined) {
+  const [entry, second] = ENTRIES.filter((name) => kinds[name] !== undefined)
+  if (entry === undefined) {
     throw invalid(
-      `${file} exports no handler; ${found}. Write: export function handler(event, context) { … }`,
+      `${file} exports no handler; ${found}. Write: export function handler(event, context) { … }, or batch(events, context)`,
     )
   }
-  if (kinds['handler'] !== 'function') {
-    throw invalid(`${file}: handler must be a function, but its type is ${shown(kinds['handler'])}`)
+  if (second !== undefined) {
+    throw invalid(
+      `${file} exports both ${entry} and ${second}; keep one: handler takes one event, batch takes several`,
+    )
+  }
+  if (kinds[entry] !== 'function') {
+    throw invalid(`${file}: ${entry} must be a function, but its type is ${shown(kinds[entry])}`)
   }
   if (kinds['metadata'] === undefined) {
     throw invalid(
       `${file} exports no metadata; ${found}. Write for example: export const metadata = { triggers: [{ broker: 'events/kafka-broker' }] }`,
     )
   }
+}
+
+/** An option that does nothing is a mistake. */
+function refuseIdleBatch(kinds: Record<string, unknown>, metadata: unknown, file: string): void {
+  if (kinds['batch'] !== undefined || !isRecord(metadata)) return
+  if (metadata['batch'] === undefined) return
+  throw invalid(
+    `${file}: metadata.batch is for a function that exports batch, and this one exports handler; remove it, or export function batch(events, context) { … } instead`,
+  )
 }
 
 function invalid(message: string): MillraceError {

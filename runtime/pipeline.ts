@@ -6,13 +6,22 @@
  *
  * This file only wires the stages; none of them imports another. Read it first.
  */
-import type { AppendRecord, AppendResult, Broker } from './contract/broker.ts'
+import {
+  partitionKey,
+  type AppendRecord,
+  type AppendResult,
+  type Broker,
+  type LogRecord,
+  type TopicPartition,
+} from './contract/broker.ts'
+import type { Event } from './contract/event.ts'
 import type { Logger } from './contract/log.ts'
 import { triggerName, type FunctionManifest, type TriggerManifest } from './contract/manifest.ts'
+import type { Outcome } from './contract/outcome.ts'
 import type { FunctionBundle, IsolatePool, WorkResult } from './contract/work.ts'
 
 import { createIngress, type Ingress } from './ingress/ingress.ts'
-import { deadLetterTopic, quarantineTopic } from './broker/names.ts'
+import { controlTopic, deadLetterTopic, quarantineTopic, retryTopic } from './broker/names.ts'
 import { Consumer } from './consumer/consumer.ts'
 import { TriggerIndex } from './filter/trigger-index.ts'
 import { TriggerDelivery, type TriggerDeliveryOptions } from './delivery/trigger-delivery.ts'
@@ -21,6 +30,8 @@ import { deadLetterRecord } from './dlq/dead-letter.ts'
 import { keepInQuarantine, quarantineRecord } from './dlq/quarantine.ts'
 import { checkGivenAttributes } from './codec/attributes.ts'
 import { decodeRecord, encodeRecord } from './codec/record.ts'
+import { wrapRecord } from './codec/wrap-record.ts'
+import { isMillraceError } from './errors.ts'
 import { within } from './within.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 import { LazyTopics } from './broker/lazy-topics.ts'
@@ -42,7 +53,9 @@ export interface PipelineOptions {
     maxEventBytes: number
     maxIngressBufferBytes: number
     maxBufferBytes: number
+    maxUnfinishedOffsets: number
     commitIntervalMs: number
+    invalidRecords: 'quarantine' | 'wrap' | 'reject'
   }
   metrics: Metrics
   log: Logger
@@ -66,7 +79,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
 
   const ingress = await openIngress(options, append)
   const { deliveries, disabled } = await openDeliveries(options, append)
-  const consumer = openConsumer(options, append, deliveries)
+  const consumer = openConsumer(options, topics, deliveries)
   await consumer.start()
 
   return {
@@ -100,7 +113,7 @@ function openIngress(options: PipelineOptions, append: Append): Promise<Ingress>
 /** broker → consumer → filter: each partition is read once, one index says which triggers an event is for. */
 function openConsumer(
   options: PipelineOptions,
-  append: Append,
+  topics: LazyTopics,
   deliveries: ReadonlyMap<TriggerManifest, TriggerDelivery>,
 ): Consumer {
   const { broker, group, limits, metrics, log } = options
@@ -116,13 +129,10 @@ function openConsumer(
     broker,
     group,
     triggers,
-    decode: decodeRecord,
+    decode: limits.invalidRecords === 'wrap' ? decodeOrWrap : decodeRecord,
     match: (topic, event) => indexes.get(topic)?.match(event) ?? [],
     openChannel: (channel) => (deliveries.get(channel.trigger) as TriggerDelivery).open(channel),
-    quarantine: (topic, partition, record, reason) => {
-      const kept = quarantineRecord({ topic, partition }, record, reason, quarantineTopic(topic))
-      return keepInQuarantine(append, kept, log)
-    },
+    refuse: (at, record, reason) => refuseRecord(options, topics, { at, record, reason }),
     ledger: (trigger) => metrics.forTrigger(triggerName(trigger)),
     settleDown: async () => {
       for (const delivery of all) delivery.pause()
@@ -131,10 +141,49 @@ function openConsumer(
     goOn: () => {
       for (const delivery of all) delivery.resume()
     },
-    maxBufferBytes: limits.maxBufferBytes,
-    commitIntervalMs: limits.commitIntervalMs,
+    setPaused: (trigger, paused) => deliveries.get(trigger)?.hold(paused),
+    names: {
+      retryTopic,
+      transactionalId: (at) => `${group}.${partitionKey(at)}`,
+      controlTopic: controlTopic(group),
+    },
+    ensureTopics: (records) => topics.ensureFor(records),
+    limits,
     log,
   })
+}
+
+function decodeOrWrap(record: LogRecord, at: TopicPartition): Event {
+  try {
+    return decodeRecord(record)
+  } catch (error) {
+    if (isMillraceError(error)) return wrapRecord(record, at)
+    throw error
+  }
+}
+
+interface RefusedRecord {
+  at: TopicPartition
+  record: LogRecord
+  reason: Error
+}
+
+/** consumer → dlq: a record that is no event. */
+async function refuseRecord(
+  { limits, log }: PipelineOptions,
+  topics: LazyTopics,
+  { at, record, reason }: RefusedRecord,
+): Promise<Outcome> {
+  if (limits.invalidRecords === 'reject') {
+    log.warn(
+      { ...at, offset: record.offset, error: reason.message },
+      'a record that is no CloudEvent is dropped',
+    )
+    return 'dropped'
+  }
+  const kept = quarantineRecord(at, record, reason, quarantineTopic(at.topic))
+  await keepInQuarantine((records) => topics.append(records), kept, log)
+  return 'quarantined'
 }
 
 interface Deliveries {

@@ -6,7 +6,7 @@ import { EXIT, print, say } from '../output.ts'
 export function checkCommand(): Command {
   const { command, runs } = defineCommand<{ json: boolean }>(
     'check',
-    'metadata, types, filters that can never match; writes nothing',
+    'metadata, types, filters that can never match, replies in circles; writes nothing',
   )
   withConfigFlags(command, ['functions']).option('--json', 'one JSON object a line', false)
   return runs(async (options) => {

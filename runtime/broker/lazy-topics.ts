@@ -22,6 +22,13 @@ export class LazyTopics {
     return making
   }
 
+  /** As `ensure`, for all topics that the records go to. */
+  async ensureFor(records: readonly AppendRecord[]): Promise<void> {
+    const missing = new Set<string>()
+    for (const { topic } of records) if (!this.#ready.has(topic)) missing.add(topic)
+    for (const topic of missing) await this.ensure(topic)
+  }
+
   /** As `Broker.append`; a topic that cannot be made fails its records only. */
   async append(records: readonly AppendRecord[]): Promise<AppendResult[]> {
     const missing = new Set<string>()

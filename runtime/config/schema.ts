@@ -23,6 +23,8 @@ export const CONFIG_SCHEMA = {
     'maxEventBytes',
     'maxIngressBufferBytes',
     'maxBufferBytes',
+    'maxUnfinishedOffsets',
+    'invalidRecords',
     'commitIntervalMs',
     'shutdownDeadlineMs',
     'isolation',
@@ -121,6 +123,21 @@ export const CONFIG_SCHEMA = {
       maximum: 17_179_869_184,
       default: 67_108_864,
       description: 'Events that were read and are not finished; above it reading pauses',
+    },
+    maxUnfinishedOffsets: {
+      type: 'integer',
+      minimum: 1_000,
+      maximum: 10_000_000,
+      default: 65_536,
+      description:
+        'Offsets from the lowest unfinished one of a trigger in a partition to the next that it reads; when it has so many, the trigger reads no further',
+    },
+    invalidRecords: {
+      type: 'string',
+      enum: ['quarantine', 'wrap', 'reject'],
+      default: 'quarantine',
+      description:
+        'Records that are no CloudEvent: kept in the quarantine topic, wrapped into an event as a KafkaSource does, or dropped with a log line',
     },
     commitIntervalMs: {
       type: 'integer',

@@ -5,66 +5,52 @@
 import {
   partitionKey,
   type Assignment,
-  type Broker,
-  type LogRecord,
+  type CommitOptions,
   type Membership,
-  type TopicPartition,
 } from '../contract/broker.ts'
-import type { ChannelOptions, DeliveryChannel } from '../contract/delivery.ts'
-import type { Event } from '../contract/event.ts'
-import type { Logger } from '../contract/log.ts'
-import { triggerName, type TriggerManifest } from '../contract/manifest.ts'
 import type { CursorState } from '../contract/cursor-state.ts'
+import { triggerName } from '../contract/manifest.ts'
 import { within } from '../within.ts'
+import { pause } from './backoff.ts'
 import { commitProgress } from './commits.ts'
-import { Cursor, type Ledger } from './cursor.ts'
-import { Partition } from './partition.ts'
-import { startingPoints, type StartingPoint, type StartingPoints } from './starting-points.ts'
-
-export interface ConsumerOptions {
-  broker: Broker
-  /** The deployment's group; see `membershipGroup`. */
-  group: string
-  triggers: readonly TriggerManifest[]
-  decode: (record: LogRecord) => Event
-  /** Which of a topic's triggers an event is for. */
-  match(topic: string, event: Event): readonly TriggerManifest[]
-  openChannel(options: ChannelOptions): DeliveryChannel
-  quarantine(topic: string, partition: number, record: LogRecord, reason: Error): Promise<void>
-  ledger(trigger: TriggerManifest): Ledger
-  /** Lets nothing new start and resolves when nothing runs; for rebalances and the end. */
-  settleDown(): Promise<void>
-  /** Ends what `settleDown` began. */
-  goOn(): void
-  /** What all cursors together may hold, in bytes. */
-  maxBufferBytes: number
-  commitIntervalMs: number
-  log: Logger
-}
+import type { ConsumerOptions } from './consumer-options.ts'
+import { Control } from './control.ts'
+import type { Cursor } from './cursor.ts'
+import { eachLimited } from './limited.ts'
+import { OwnedPartition } from './owned-partition.ts'
+import { startingPoints, type StartingPoints } from './starting-points.ts'
 
 const MIN_CURSOR_BYTES = 64 * 1024
 const MAX_CURSOR_BYTES = 8 * 1024 * 1024
+const OPENED_AT_ONCE = 8
 const REJOIN_PAUSE_MS = 1_000
 /** The last commit gets this long even when the work before it took all the time. */
 const LAST_COMMIT_MS = 3_000
-/** How often a group that refused is asked again. */
-const ASK_AGAIN_MS = 5_000
+/** How often groups that refused are asked again, and new retry topics are looked for. */
+const LOOK_AROUND_MS = 2_000
 
 export class Consumer {
   readonly #options: ConsumerOptions
-  readonly #partitions = new Map<string, { epoch: number; partition: Partition }>()
+  readonly #partitions = new Map<string, OwnedPartition>()
+  readonly #control: Control
+  readonly #stop = new AbortController()
   #membership: Membership | undefined
   #timer: NodeJS.Timeout | undefined
   #committing: Promise<void> = Promise.resolve()
   /** Assignments are worked off one after another: opening takes requests to the broker. */
   #opening: Promise<void> = Promise.resolve()
   #assigned = false
-  #askedAt = 0
-  #stopped = false
+  #lookedAt = 0
   #trouble: string | undefined
 
   constructor(options: ConsumerOptions) {
     this.#options = options
+    this.#control = new Control({
+      broker: options.broker,
+      topic: options.names.controlTopic,
+      changed: (name, paused) => this.#setPaused(name, paused),
+      log: options.log,
+    })
   }
 
   async start(): Promise<void> {
@@ -72,6 +58,7 @@ export class Consumer {
       this.#assigned = true
       return
     }
+    await this.#control.start()
     await this.#join()
     this.#scheduleCommit()
   }
@@ -81,34 +68,16 @@ export class Consumer {
     const troubles = new Set<string>()
     if (!this.#assigned) troubles.add('waiting for partitions to be assigned')
     if (this.#trouble !== undefined) troubles.add(this.#trouble)
-    for (const cursor of this.#cursors()) {
-      if (cursor.trouble !== undefined) troubles.add(cursor.trouble)
-      if (cursor.commitTrouble !== undefined) troubles.add(cursor.commitTrouble)
-    }
-    for (const { partition } of this.#partitions.values()) {
-      if (partition.trouble !== undefined) troubles.add(partition.trouble)
+    for (const owned of this.#partitions.values()) {
+      for (const trouble of owned.troubles()) troubles.add(trouble)
     }
     return [...troubles]
   }
 
   states(): CursorState[] {
     const states: CursorState[] = []
-    for (const { partition } of this.#partitions.values()) {
-      for (const cursor of partition.cursors) {
-        const state: CursorState = {
-          trigger: triggerName(cursor.trigger),
-          group: cursor.trigger.group,
-          topic: cursor.topic,
-          partition: cursor.partition,
-          committed: cursor.committed.offset,
-          end: Math.max(partition.end, cursor.position),
-          inFlight: cursor.watermark.unfinished,
-          attached: partition.attached(cursor),
-          paused: cursor.paused,
-        }
-        if (cursor.trouble !== undefined) state.trouble = cursor.trouble
-        states.push(state)
-      }
+    for (const owned of this.#partitions.values()) {
+      for (const cursor of owned.cursors()) states.push(stateOf(owned, cursor))
     }
     return states
   }
@@ -119,17 +88,22 @@ export class Consumer {
 
   /** Reads no more, finishes what runs, commits, leaves. `deadlineMs` bounds the finishing. */
   async stop(deadlineMs: number): Promise<void> {
-    if (this.#stopped) return
-    this.#stopped = true
+    if (this.#isStopped) return
+    this.#stop.abort()
     clearTimeout(this.#timer)
     const endsAt = Date.now() + deadlineMs
     const left = (): number => Math.max(endsAt - Date.now(), LAST_COMMIT_MS)
+    await this.#control.stop()
     await within(left(), this.#opening)
-    await Promise.all([...this.#partitions.values()].map(({ partition }) => partition.stop()))
+    await Promise.all([...this.#partitions.values()].map((owned) => owned.stop()))
     await within(left(), this.#options.settleDown())
     await within(left(), this.#commit())
     for (const key of this.#partitions.keys()) this.#close(key)
     await this.#membership?.leave()
+  }
+
+  get #isStopped(): boolean {
+    return this.#stop.signal.aborted
   }
 
   async #join(): Promise<void> {
@@ -154,11 +128,11 @@ export class Consumer {
 
   #assign(assignments: readonly Assignment[]): void {
     const owned = new Map(assignments.map((one) => [partitionKey(one), one]))
-    for (const [key, { epoch }] of this.#partitions) {
-      if (owned.get(key)?.epoch !== epoch) this.#close(key)
+    for (const [key, { assignment }] of this.#partitions) {
+      if (owned.get(key)?.epoch !== assignment.epoch) this.#close(key)
     }
     // Another owner takes over what a stopping process still has.
-    if (this.#stopped) return
+    if (this.#isStopped) return
     this.#options.goOn()
     const gained = assignments.filter((one) => !this.#partitions.has(partitionKey(one)))
     this.#opening = this.#opening.then(() => this.#openAll(gained))
@@ -170,92 +144,70 @@ export class Consumer {
       // What was gained may have been opened by an earlier turn, or lost again, before this one's came.
       const missing = gained.filter((one) => this.#isMissing(one))
       if (missing.length > 0) {
-        const starts = await startingPoints(broker, triggers, missing, log)
-        for (const assignment of missing) {
-          if (!this.#stopped && this.#isMissing(assignment)) this.#open(assignment, starts)
-        }
+        const plain = triggers.filter(({ delivery }) => !delivery.exactlyOnce)
+        const starts = await startingPoints(broker, plain, missing, log)
+        await eachLimited(missing, OPENED_AT_ONCE, (one) => this.#open(one, starts))
       }
       this.#assigned = true
       this.#trouble = undefined
     } catch (error) {
-      if (this.#stopped) return
+      if (this.#isStopped) return
       this.#trouble = `partitions could not be opened: ${String(error)}`
       this.#options.log.error({ error: String(error) }, 'opening partitions failed; trying again')
-      await pause(REJOIN_PAUSE_MS)
-      if (!this.#stopped) await this.#openAll(gained)
+      await pause(REJOIN_PAUSE_MS, this.#stop.signal)
+      if (!this.#isStopped) await this.#openAll(gained)
     }
   }
 
   /** Owned and not open. Before `join` has given the membership, its assignments are all there is. */
   #isMissing(assignment: Assignment): boolean {
     const key = partitionKey(assignment)
-    if (this.#partitions.has(key)) return false
+    if (this.#isStopped || this.#partitions.has(key)) return false
     if (this.#membership === undefined) return true
     return this.#membership
       .assignments()
       .some((one) => partitionKey(one) === key && one.epoch === assignment.epoch)
   }
 
-  #open(assignment: Assignment, starts: StartingPoints): void {
-    const { topic, partition: number } = assignment
-    const options = this.#options
-    const key = partitionKey(assignment)
-    const cursors = options.triggers
-      .filter((trigger) => trigger.topic === topic)
-      .map((trigger) => {
-        return this.#cursor(trigger, assignment, starts(trigger, assignment))
-      })
-    const partition = new Partition({
-      at: { topic, partition: number },
-      cursors,
-      broker: options.broker,
-      decode: options.decode,
-      match: (event) => options.match(topic, event),
-      quarantine: (record, reason) => options.quarantine(topic, number, record, reason),
-      maxCursorBytes: () => this.#maxCursorBytes(),
-      log: options.log,
-    })
-    this.#partitions.set(key, { epoch: assignment.epoch, partition })
-    partition.start()
+  async #open(assignment: Assignment, starts: StartingPoints): Promise<void> {
+    if (!this.#isMissing(assignment)) return
+    const owned = await OwnedPartition.open(
+      {
+        ...this.#options,
+        assignment,
+        fence: () => this.#fence(assignment),
+        maxCursorBytes: () => this.#maxCursorBytes(),
+        isPaused: (trigger) => this.#control.isPaused(triggerName(trigger)),
+      },
+      starts,
+    )
+    // Opening took requests to the broker, and meanwhile it may have been lost.
+    if (!this.#isMissing(assignment)) return owned.close()
+    this.#partitions.set(owned.key, owned)
+    owned.start()
   }
 
-  #cursor(trigger: TriggerManifest, at: TopicPartition, start: StartingPoint): Cursor {
-    const { topic, partition } = at
-    const key = partitionKey(at)
-    const cursor = new Cursor({
-      trigger,
-      topic,
-      partition,
-      from: start.from,
-      ledger: this.#options.ledger(trigger),
-      open: (listener) => this.#options.openChannel({ trigger, topic, partition, ...listener }),
-      onRoom: () => this.#partitions.get(key)?.partition.wake(),
-    })
-    cursor.trouble = start.trouble
-    cursor.troublePasses = start.passing === true
-    return cursor
-  }
-
-  /** Asks again for the triggers whose group refused us, for example because Knative still ran in it. */
-  async #startRefused(): Promise<void> {
-    const { broker, log } = this.#options
-    for (const { partition } of this.#partitions.values()) {
-      for (const old of partition.cursors) {
-        if (!old.troublePasses || this.#stopped) continue
-        const at = { topic: old.topic, partition: old.partition }
-        const start = (await startingPoints(broker, [old.trigger], [at], log))(old.trigger, at)
-        const isOpen = this.#partitions.get(partitionKey(at))?.partition === partition
-        if (start.trouble !== undefined || !isOpen) continue
-        log.info({ group: old.trigger.group }, 'the group no longer refuses; the trigger starts')
-        partition.replace(old, this.#cursor(old.trigger, at, start))
-      }
+  #fence(assignment: Assignment): NonNullable<CommitOptions['fence']> {
+    if (this.#membership === undefined) throw new Error('the group was left')
+    return {
+      membership: this.#membership,
+      epochs: new Map([[partitionKey(assignment), assignment.epoch]]),
     }
   }
 
   #maxCursorBytes(): number {
     const cursors = this.#partitions.size * this.#options.triggers.length
-    const share = this.#options.maxBufferBytes / Math.max(1, cursors)
+    const share = this.#options.limits.maxBufferBytes / Math.max(1, cursors)
     return Math.min(Math.max(share, MIN_CURSOR_BYTES), MAX_CURSOR_BYTES)
+  }
+
+  #setPaused(name: string, paused: boolean): void {
+    const { triggers, log, setPaused } = this.#options
+    const trigger = triggers.find((one) => triggerName(one) === name)
+    if (trigger === undefined) return // of another version of this deployment
+    log.info({ trigger: name }, paused ? 'trigger paused' : 'trigger resumed')
+    setPaused(trigger, paused)
+    for (const owned of this.#partitions.values()) owned.setPaused(trigger, paused)
   }
 
   #lose(assignments: readonly Assignment[]): void {
@@ -268,15 +220,14 @@ export class Consumer {
   }
 
   #close(key: string): void {
-    const open = this.#partitions.get(key)
-    if (open === undefined) return
+    const owned = this.#partitions.get(key)
+    if (owned === undefined) return
     this.#partitions.delete(key)
-    void open.partition.stop()
-    for (const cursor of open.partition.cursors) cursor.close()
+    owned.close()
   }
 
   #rejoin(error: Error): void {
-    if (this.#stopped) return
+    if (this.#isStopped) return
     for (const key of this.#partitions.keys()) this.#close(key)
     this.#assigned = false
     this.#trouble = `the consumer group was left: ${error.message}`
@@ -284,10 +235,10 @@ export class Consumer {
     const failed = this.#membership
     this.#membership = undefined
     const again = async (): Promise<void> => {
-      await pause(REJOIN_PAUSE_MS)
+      await pause(REJOIN_PAUSE_MS, this.#stop.signal)
       try {
         await failed?.leave()
-        if (!this.#stopped) await this.#join()
+        if (!this.#isStopped) await this.#join()
       } catch (cause) {
         this.#rejoin(cause instanceof Error ? cause : new Error(String(cause)))
       }
@@ -297,24 +248,28 @@ export class Consumer {
 
   /** A thousand groups take a while to commit; committing never takes more than a tenth of the time. */
   #scheduleCommit(tookMs = 0): void {
-    const waitMs = Math.max(this.#options.commitIntervalMs, tookMs * 10)
+    const waitMs = Math.max(this.#options.limits.commitIntervalMs, tookMs * 10)
     this.#timer = setTimeout(() => {
       const startedAt = performance.now()
       void this.#commit()
-        .then(() => this.#askRefused())
+        .then(() => this.#lookAround())
         .finally(() => {
-          if (!this.#stopped) this.#scheduleCommit(performance.now() - startedAt)
+          if (!this.#isStopped) this.#scheduleCommit(performance.now() - startedAt)
         })
     }, waitMs)
   }
 
-  async #askRefused(): Promise<void> {
-    if (Date.now() < this.#askedAt + ASK_AGAIN_MS) return
-    this.#askedAt = Date.now()
-    try {
-      await this.#startRefused()
-    } catch (error) {
-      this.#options.log.warn({ error: String(error) }, 'a trigger that was refused cannot be asked')
+  /** Triggers that could not start may start now, and retry topics may have come. */
+  async #lookAround(): Promise<void> {
+    if (Date.now() < this.#lookedAt + LOOK_AROUND_MS) return
+    this.#lookedAt = Date.now()
+    for (const owned of this.#partitions.values()) {
+      try {
+        await owned.askAgain()
+        await owned.findRetries()
+      } catch (error) {
+        this.#options.log.warn({ error: String(error) }, 'triggers cannot be asked again')
+      }
     }
   }
 
@@ -323,22 +278,32 @@ export class Consumer {
     this.#committing = this.#committing.then(async () => {
       const membership = this.#membership
       if (membership === undefined) return
-      const epochs = new Map([...this.#partitions].map(([key, { epoch }]) => [key, epoch]))
-      await commitProgress({
-        broker: this.#options.broker,
-        cursors: [...this.#cursors()],
-        fence: { membership, epochs },
-        log: this.#options.log,
-      })
+      const { broker, log } = this.#options
+      const all = [...this.#partitions.values()]
+      const cursors = all.flatMap((owned) =>
+        owned.appending().map((cursor) => [cursor, owned.assignment] as const),
+      )
+      await Promise.all([
+        commitProgress({ broker, cursors, membership, log }),
+        ...all.map((owned) => owned.commit()),
+      ])
     })
     return this.#committing
   }
-
-  *#cursors(): Generator<Cursor> {
-    for (const { partition } of this.#partitions.values()) yield* partition.cursors
-  }
 }
 
-async function pause(waitMs: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, waitMs).unref())
+function stateOf(owned: OwnedPartition, cursor: Cursor): CursorState {
+  const state: CursorState = {
+    trigger: triggerName(cursor.trigger),
+    group: cursor.trigger.group,
+    topic: cursor.topic,
+    partition: cursor.partition,
+    committed: cursor.committed.offset,
+    end: owned.endFor(cursor),
+    inFlight: cursor.watermark.unfinished,
+    attached: owned.attached(cursor),
+    paused: cursor.paused,
+  }
+  if (cursor.trouble !== undefined) state.trouble = cursor.trouble
+  return state
 }

@@ -7,10 +7,11 @@ import type { Event } from '../contract/event.ts'
 import type { TriggerManifest } from '../contract/manifest.ts'
 import type { TriggerMetrics } from '../contract/metrics.ts'
 import type { Outcome } from '../contract/outcome.ts'
+import type { Dedupe } from './dedupe.ts'
 import { Watermark, type Progress } from './watermark.ts'
 
 /** The trigger's books; see `runtime/contract/metrics.ts`. */
-export type Ledger = Pick<TriggerMetrics, 'consumed' | 'outcome' | 'returned'>
+export type Ledger = Pick<TriggerMetrics, 'consumed' | 'outcome' | 'returned' | 'windowFull'>
 
 export interface CursorOptions {
   trigger: TriggerManifest
@@ -18,17 +19,19 @@ export interface CursorOptions {
   partition: number
   from: Progress
   ledger: Ledger
+  /** Offsets from the lowest unfinished one to the next to be read; `maxUnfinishedOffsets`. */
+  maxUnfinished: number
+  /** None: every event is taken for a new one. */
+  dedupe?: Dedupe | undefined
   /** Opens the way to the subscriber; the cursor reports back through `settled`. */
   open: (listener: Pick<ChannelOptions, 'onSettled' | 'onWaiting'>) => DeliveryChannel
   /** Room was made. */
   onRoom: () => void
 }
 
-/** Unfinished events of one cursor, those that wait for a retry included. */
-const MAX_UNFINISHED = 20_000
 /**
- * Those of them that could run. More than the next few batches need only grows old in memory, and what
- * grows old costs the garbage collector most.
+ * Unfinished events that could run. More than the next few batches need only grows old in memory, and
+ * what grows old costs the garbage collector most.
  */
 const MAX_RUNNABLE = 1000
 
@@ -37,26 +40,31 @@ export class Cursor {
   readonly topic: string
   readonly partition: number
   readonly watermark: Watermark
+  readonly channel: DeliveryChannel
+  readonly dedupe: Dedupe | undefined
   /** What was committed last, so that an unchanged position costs no request. */
   committed: Progress
   /** When that was, in ms since the epoch. */
   committedAt = Date.now()
   /** Set while the trigger is paused by a person. */
   paused = false
+  /** Set while it cannot tell duplicates yet. */
+  restoring = false
   /** Why this cursor does not go on by itself; for `/readyz`. */
   trouble: string | undefined
-  /** The trouble may pass by itself: the group is asked again. */
+  /** It is asked again whether the trouble has passed. */
   troublePasses = false
   /** Why its last commit failed; it goes on, and the next commit may heal it. */
   commitTrouble: string | undefined
 
-  readonly #channel: DeliveryChannel
   readonly #ledger: Ledger
   readonly #onRoom: () => void
+  readonly #maxUnfinished: number
   #bytes = 0
   #matchedInBatch = 0
   #skippedInBatch = 0
   #full = false
+  #windowFull = false
   #closed = false
 
   constructor(options: CursorOptions) {
@@ -67,7 +75,9 @@ export class Cursor {
     this.committed = options.from
     this.#ledger = options.ledger
     this.#onRoom = options.onRoom
-    this.#channel = options.open({
+    this.#maxUnfinished = options.maxUnfinished
+    this.dedupe = options.dedupe
+    this.channel = options.open({
       onSettled: (record, outcome) => this.#settled(record, outcome),
       onWaiting: () => this.#roomMayBe(),
     })
@@ -81,19 +91,21 @@ export class Cursor {
     return this.#bytes
   }
 
+  get closed(): boolean {
+    return this.#closed
+  }
+
   /**
    * Whether another batch may come. Once full, a cursor stays so until half of the room is free:
    * otherwise it would leave and join the shared reader with every event.
    */
   hasRoom(maxBytes: number): boolean {
     const share = this.#full ? 0.5 : 1
-    const { unfinished } = this.watermark
-    const runnable = unfinished - this.#channel.waiting
+    this.#windowIs(this.watermark.isFull(this.#maxUnfinished * share))
+    const runnable = this.watermark.unfinished - this.channel.waiting
     this.#full =
-      this.#bytes >= maxBytes * share ||
-      unfinished >= MAX_UNFINISHED * share ||
-      runnable >= MAX_RUNNABLE * share
-    return !this.#full && !this.paused && this.trouble === undefined
+      this.#windowFull || this.#bytes >= maxBytes * share || runnable >= MAX_RUNNABLE * share
+    return !this.#full && !this.paused && !this.restoring && this.trouble === undefined
   }
 
   /** True for a record that this cursor still has to see. */
@@ -105,14 +117,21 @@ export class Cursor {
   }
 
   matched(record: LogRecord, event: Event): void {
+    const seen = this.dedupe?.begin(record, event) ?? 'new'
+    if (seen === 'duplicate') {
+      this.#matchedInBatch++
+      this.#ledger.consumed(1)
+      this.#ledger.outcome('deduplicated')
+      return
+    }
     this.#hold(record)
-    this.#channel.deliver(record, event)
+    if (seen === 'new') this.channel.deliver(record, event)
   }
 
-  /** A record that is no event: unfinished until it is safe in the quarantine. */
-  quarantine(record: LogRecord, safe: Promise<void>): void {
+  /** A record that is no event: unfinished until it has ended as `refused` says. */
+  refused(record: LogRecord, refused: Promise<Outcome>): void {
     this.#hold(record)
-    void safe.then(() => this.#settled(record, 'quarantined'))
+    void refused.then((outcome) => this.#settled(record, outcome))
   }
 
   /** Ends a batch of `records` records: those that did not match are done. */
@@ -130,8 +149,9 @@ export class Cursor {
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#windowIs(false)
     this.#ledger.returned(this.watermark.unfinished)
-    this.#channel.close()
+    this.channel.close()
   }
 
   #hold(record: LogRecord): void {
@@ -146,11 +166,18 @@ export class Cursor {
     this.#bytes -= sizeOf(record)
     this.watermark.finish(record.offset)
     this.#ledger.outcome(outcome)
+    for (const copy of this.dedupe?.ended(record) ?? []) this.#settled(copy, 'deduplicated')
     this.#roomMayBe()
   }
 
   #roomMayBe(): void {
     if (this.#full && !this.#closed) this.#onRoom()
+  }
+
+  #windowIs(full: boolean): void {
+    if (full === this.#windowFull) return
+    this.#windowFull = full
+    this.#ledger.windowFull(full)
   }
 }
 

@@ -7,6 +7,7 @@
  */
 import type { Broker, LogRecord, TopicPartition } from '../contract/broker.ts'
 import type { Event } from '../contract/event.ts'
+import type { Outcome } from '../contract/outcome.ts'
 import type { Logger } from '../contract/log.ts'
 import { triggerName, type TriggerManifest } from '../contract/manifest.ts'
 import { isMillraceError, type MillraceError } from '../errors.ts'
@@ -18,11 +19,11 @@ export interface PartitionOptions {
   broker: Pick<Broker, 'read'>
   decode: (record: LogRecord) => Event
   /** Which triggers an event is for. */
-  match(event: Event): readonly TriggerManifest[]
-  /** Keeps a record that is no event; resolves when it is durable. */
-  quarantine(record: LogRecord, reason: Error): Promise<void>
+  match: (event: Event) => readonly TriggerManifest[]
+  /** What becomes of a record that is no event; resolves when that is durable. */
+  refuse(record: LogRecord, reason: Error): Promise<Outcome>
   /** Room of one cursor; asked before each read, since it depends on how many cursors there are. */
-  maxCursorBytes(): number
+  maxCursorBytes: () => number
   log: Logger
 }
 
@@ -56,6 +57,7 @@ export class Partition {
   readonly #loops = new Set<Promise<void>>()
   #wake: Array<() => void> = []
   #end = 0
+  #started = false
 
   constructor(options: PartitionOptions) {
     this.#options = options
@@ -86,7 +88,12 @@ export class Partition {
     return first?.cursors.has(cursor) ?? false
   }
 
+  get started(): boolean {
+    return this.#started
+  }
+
   start(): void {
+    this.#started = true
     const ordered = this.#cursors.toSorted((a, b) => a.position - b.position)
     let group: Cursor[] = []
     for (const cursor of ordered) {
@@ -100,14 +107,20 @@ export class Partition {
     this.#run(group)
   }
 
-  /** Puts a fresh cursor in the place of one that could not start. */
-  replace(old: Cursor, fresh: Cursor): void {
-    old.close()
-    for (const reader of this.#readers) reader.cursors.delete(old)
+  /** Reads nothing more for this cursor; its place stays until it is replaced. */
+  withdraw(cursor: Cursor): void {
+    cursor.close()
+    for (const reader of this.#readers) reader.cursors.delete(cursor)
     this.wake()
+  }
+
+  /** Puts a fresh cursor in the place of one that could not start or go on. */
+  replace(old: Cursor, fresh: Cursor): void {
+    this.withdraw(old)
+    if (this.#stop.signal.aborted) return fresh.close()
     this.#cursors = this.#cursors.map((cursor) => (cursor === old ? fresh : cursor))
     this.#byTrigger.set(fresh.trigger, fresh)
-    this.#run([fresh])
+    if (this.#started) this.#run([fresh])
   }
 
   /** A cursor has room again, or was paused or resumed. */
@@ -246,8 +259,8 @@ export class Partition {
       if (!isMillraceError(error)) throw error
       const takers = [...reader.cursors].filter((cursor) => cursor.wants(record.offset))
       if (takers.length === 0) return false
-      const safe = this.#options.quarantine(record, error)
-      for (const cursor of takers) cursor.quarantine(record, safe)
+      const refused = this.#options.refuse(record, error)
+      for (const cursor of takers) cursor.refused(record, refused)
       return true
     }
     let kept: LogRecord | undefined
@@ -271,6 +284,7 @@ export class Partition {
       // One that stands further on only shared the reader.
       if (cursor.position > reader.position && cursor.position >= start) continue
       cursor.trouble = `OffsetLost: trigger ${triggerName(cursor.trigger)}: ${error.message}`
+      cursor.troublePasses = true // once somebody has set the offset
       this.#options.log.error({ ...this.#options.at, group: cursor.trigger.group }, cursor.trouble)
     }
   }

@@ -15,7 +15,7 @@ import {
 } from '../contract/broker.ts'
 import type { Logger } from '../contract/log.ts'
 import { triggerName, type TriggerManifest } from '../contract/manifest.ts'
-import { isMillraceError } from '../errors.ts'
+import { isMillraceError, MillraceError } from '../errors.ts'
 import { eachLimited } from './limited.ts'
 import type { Progress } from './watermark.ts'
 
@@ -29,7 +29,11 @@ export interface StartingPoint {
 
 export type StartingPoints = (trigger: TriggerManifest, at: TopicPartition) => StartingPoint
 
-type Log = Pick<Broker, 'topics' | 'committed' | 'commit' | 'ranges'>
+/** What finding a place takes; with `exactlyOnce` reads and commits are those of a transaction. */
+export type StartLog = Pick<Broker, 'topics' | 'ranges'> & {
+  committed(group: string, partitions: readonly TopicPartition[]): Promise<CommittedOffset[]>
+  commit(group: string, offsets: readonly OffsetCommit[]): Promise<void>
+}
 
 const REQUESTS_AT_ONCE = 8
 /** How long another process, which owns the first partition, has to write a new group's start. */
@@ -37,10 +41,10 @@ const FIRST_OWNER_MS = 3_000
 const LOOK_MS = 200
 
 export async function startingPoints(
-  broker: Log,
+  broker: StartLog,
   triggers: readonly TriggerManifest[],
   gained: readonly TopicPartition[],
-  log: Logger,
+  log: Pick<Logger, 'error'>,
 ): Promise<StartingPoints> {
   const topics = [...new Set(gained.map(({ topic }) => topic))]
   const all = (await broker.topics(topics)).flatMap(({ topic, partitions }) =>
@@ -62,7 +66,7 @@ export async function startingPoints(
 
 /** The points of one trigger. A group that refuses us holds up no other trigger. */
 async function pointsOf(
-  broker: Log,
+  broker: StartLog,
   trigger: TriggerManifest,
   own: readonly TopicPartition[],
   ranges: readonly PartitionRange[],
@@ -81,7 +85,7 @@ async function pointsOf(
 }
 
 async function askedPoints(
-  broker: Log,
+  broker: StartLog,
   trigger: TriggerManifest,
   own: readonly TopicPartition[],
   ranges: readonly PartitionRange[],
@@ -126,13 +130,53 @@ function startingPoint(
     const fromEnd = isNewGroup && trigger.startFrom === 'latest'
     return { from: { offset: fromEnd ? range.end : range.start, metadata: '' } }
   }
-  const from = { offset: committed.offset, metadata: committed.metadata }
+  return knownPoint(trigger, { ...committed, offset: committed.offset }, range)
+}
+
+/**
+ * Where a trigger goes on in its retry topic. Whatever stands there was sent to this trigger alone, so it
+ * begins at the start.
+ */
+export async function retryStart(
+  log: Pick<StartLog, 'committed' | 'ranges'>,
+  trigger: TriggerManifest,
+  at: TopicPartition,
+): Promise<StartingPoint> {
+  const where = { topic: at.topic, partition: at.partition }
+  const [range] = await log.ranges([where])
+  const [committed] = await log.committed(trigger.group, [where])
+  const { start, end } = range as PartitionRange
+  if (committed?.offset === undefined) return { from: { offset: start, metadata: '' } }
+  return knownPoint(trigger, { ...committed, offset: committed.offset }, { ...where, start, end })
+}
+
+/** Throws `FN_BROKER_COMMIT_REFUSED` while somebody else, such as a Knative dispatcher, is in the group. */
+export async function refuseMembers(
+  broker: Pick<Broker, 'hasMembers'>,
+  group: string,
+): Promise<void> {
+  if (!(await broker.hasMembers(group))) return
+  throw new MillraceError(
+    'FN_BROKER_COMMIT_REFUSED',
+    `The group ${group} has members: a Knative dispatcher, or another consumer, is running in it. Stop it before Millrace takes this trigger over`,
+    { detail: { group } },
+  )
+}
+
+function knownPoint(
+  trigger: TriggerManifest,
+  committed: OffsetCommit,
+  range: PartitionRange,
+): StartingPoint {
+  const from = { offset: committed.offset, metadata: committed.metadata ?? '' }
   if (committed.offset >= range.start && committed.offset <= range.end) return { from }
+  const name = triggerName(trigger)
   return {
     from,
+    passing: true,
     trouble:
-      `OffsetLost: trigger ${triggerName(trigger)} had reached offset ${committed.offset} of ` +
+      `OffsetLost: trigger ${name} had reached offset ${committed.offset} of ` +
       `${committed.topic}/${committed.partition}, but the log holds ${range.start} to ${range.end}; ` +
-      `set the offset of group ${trigger.group} with a Kafka tool and restart`,
+      `decide where it goes on: fn resume ${name} --partition ${committed.partition} --from earliest, latest, or an offset`,
   }
 }

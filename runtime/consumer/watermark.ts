@@ -7,10 +7,7 @@
  * Only unfinished offsets are held: everything else below `next` is finished, whether it was handled,
  * did not match the filter, or holds no record at all (transaction markers, compaction).
  */
-
-/** Kafka refuses more than 4,096 bytes of metadata (`offset.metadata.max.bytes`); we stay below. */
-const MAX_METADATA_BYTES = 4_000
-const METADATA_VERSION = 'm1:'
+import { decodeFinished, encodeFinished, type Range } from './finished-offsets.ts'
 
 export interface Progress {
   /** Next offset to be processed, as Kafka counts. */
@@ -18,12 +15,24 @@ export interface Progress {
   metadata: string
 }
 
+/**
+ * Half of what a commit's metadata may hold: what is under way when reading stops can still split the
+ * runs, and then they must fit all the same.
+ */
+const FULL_METADATA_BYTES = 2_000
+/** So few unfinished offsets always fit. */
+const ALWAYS_FITS = 400
+/** The size of the metadata is looked at again after so many changes. */
+const CHANGES_A_LOOK = 256
+
 export class Watermark {
   #next: number
   /** Insertion order is offset order, because events begin in the order of the log. */
   readonly #unfinished = new Set<number>()
-  /** What a former run finished above the committed offset: `[from, to)`, ascending. */
-  readonly #finishedBefore: Array<[from: number, to: number]>
+  /** What a former run finished above the committed offset, ascending. */
+  readonly #finishedBefore: Range[]
+  #changes = 0
+  #metadataBytes = 0
 
   /** Goes on from what `progress()` gave before, or from a bare offset. */
   constructor(from: Progress) {
@@ -40,6 +49,11 @@ export class Watermark {
     return this.#unfinished.size
   }
 
+  /** One past the last offset that a former run has finished; 0 when there is none above `next`. */
+  get finishedBeforeEnd(): number {
+    return this.#finishedBefore.at(-1)?.[1] ?? 0
+  }
+
   /** True when a former run has finished this offset already. */
   wasFinished(offset: number): boolean {
     while (this.#finishedBefore[0] && this.#finishedBefore[0][1] <= offset) {
@@ -51,10 +65,12 @@ export class Watermark {
 
   begin(offset: number): void {
     this.#unfinished.add(offset)
+    this.#changes++
   }
 
   finish(offset: number): void {
     this.#unfinished.delete(offset)
+    this.#changes++
   }
 
   /** The log has been read up to here. */
@@ -62,67 +78,43 @@ export class Watermark {
     if (next > this.#next) this.#next = next
   }
 
-  progress(): Progress {
-    const unfinished = [...this.#unfinished]
-    const offset = unfinished[0] ?? this.#next
-    const finishedBefore = this.#finishedBefore.filter(([, to]) => to > this.#next)
-    return { offset, metadata: encodeFinished(offset, this.#next, unfinished, finishedBefore) }
+  /**
+   * Whether no more may be read: `maxOffsets` lie between the lowest unfinished offset and the next one,
+   * or what is finished among them fills the commit's metadata.
+   */
+  isFull(maxOffsets: number): boolean {
+    const [lowest] = this.#unfinished
+    if (lowest === undefined) return false
+    if (this.#next - lowest >= maxOffsets) return true
+    if (this.#unfinished.size <= ALWAYS_FITS) return false
+    if (this.#changes >= CHANGES_A_LOOK) this.progress()
+    return this.#metadataBytes >= FULL_METADATA_BYTES
   }
-}
 
-/**
- * Run lengths from the committed offset on, alternating unfinished and finished, in base 36. Runs that
- * do not fit are left out: those events run again after a crash, none is lost.
- */
-function encodeFinished(
-  from: number,
-  next: number,
-  unfinished: readonly number[],
-  finishedBefore: ReadonlyArray<readonly [number, number]>,
-): string {
-  if (unfinished.length === 0 && finishedBefore.length === 0) return ''
-  const runs: number[] = []
-  let position = from
-  let text = METADATA_VERSION
-  const finishedUpTo = (to: number, resume: number): boolean => {
-    // `position..to` is unfinished, `to..resume` is finished.
-    const run = `${(to - position).toString(36)},${(resume - to).toString(36)},`
-    if (text.length + run.length > MAX_METADATA_BYTES) return false
-    text += run
-    runs.push(to - position, resume - to)
-    position = resume
-    return true
+  /** Where it would stand if `finished`, too, were finished; for a commit that makes them so. */
+  progress(finished?: ReadonlySet<number>): Progress & { truncated: boolean } {
+    const unfinished: number[] = []
+    for (const offset of this.#unfinished) if (!finished?.has(offset)) unfinished.push(offset)
+    const offset = unfinished[0] ?? this.#next
+    const above = finishedRanges(unfinished, this.#next, this.#finishedBefore)
+    const { metadata, truncated } = encodeFinished(offset, above)
+    if (finished === undefined) {
+      this.#changes = 0
+      this.#metadataBytes = metadata.length
+    }
+    return { offset, metadata, truncated }
   }
-  for (const [start, end] of finishedRanges(next, unfinished, finishedBefore)) {
-    if (!finishedUpTo(start, end)) break
-  }
-  return runs.length === 0 ? '' : text
 }
 
 function* finishedRanges(
-  next: number,
   unfinished: readonly number[],
-  finishedBefore: ReadonlyArray<readonly [number, number]>,
-): Generator<[number, number]> {
+  next: number,
+  finishedBefore: readonly Range[],
+): Generator<Range> {
   for (let i = 0; i < unfinished.length; i++) {
     const start = (unfinished[i] as number) + 1
     const end = unfinished[i + 1] ?? next
     if (end > start) yield [start, end]
   }
-  for (const [from, to] of finishedBefore) yield [Math.max(from, next), to]
-}
-
-function decodeFinished(offset: number, metadata: string): Array<[number, number]> {
-  if (!metadata.startsWith(METADATA_VERSION)) return [] // another writer's, or none
-  const ranges: Array<[number, number]> = []
-  const runs = metadata.slice(METADATA_VERSION.length).split(',')
-  let position = offset
-  for (let i = 0; i + 1 < runs.length; i += 2) {
-    const skip = Number.parseInt(runs[i] as string, 36)
-    const length = Number.parseInt(runs[i + 1] as string, 36)
-    if (!(skip >= 0 && length > 0)) return ranges // damaged: what follows runs again
-    ranges.push([position + skip, position + skip + length])
-    position += skip + length
-  }
-  return ranges
+  for (const [from, to] of finishedBefore) if (to > next) yield [Math.max(from, next), to]
 }

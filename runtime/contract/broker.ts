@@ -136,7 +136,8 @@ export interface Membership {
 export interface CommitOptions {
   /**
    * Refuse the commit (`FN_BROKER_STALE_EPOCH`) unless this membership is alive and still owns every
-   * partition with the given epoch. The group committed to is another one, without members.
+   * partition of `epochs` in that epoch. They are what the commit follows from: the offsets may be
+   * another topic's, and the group committed to is another one, without members.
    */
   fence?: { membership: Membership; epochs: ReadonlyMap<string, number> }
 }
@@ -216,6 +217,9 @@ export interface Broker {
     partitions: readonly TopicPartition[],
     options?: CommittedOptions,
   ): Promise<CommittedOffset[]>
+
+  /** Whether somebody is a member of the group. A transaction's commits are not refused for it. */
+  hasMembers(group: string): Promise<boolean>
 
   /** Resolves once a former owner of the id can write nothing more. */
   transactor(options: TransactorOptions): Promise<Transactor>

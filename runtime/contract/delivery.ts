@@ -2,7 +2,7 @@
  * Between the consumer, which reads and remembers progress, and the delivery, which brings one event to
  * one trigger's subscriber and ends it in exactly one outcome.
  */
-import type { LogRecord } from './broker.ts'
+import type { AppendRecord, AppendResult, LogRecord } from './broker.ts'
 import type { Event } from './event.ts'
 import type { TriggerManifest } from './manifest.ts'
 import type { Fault, Outcome } from './outcome.ts'
@@ -26,6 +26,22 @@ export interface ChannelOptions {
   onSettled: (record: LogRecord, outcome: Outcome) => void
   /** Events began to wait for a retry; see `DeliveryChannel.waiting`. */
   onWaiting: () => void
+  /** A channel of the same trigger whose lanes this one shares: one key is one lane in both. */
+  beside?: DeliveryChannel
+  /**
+   * Writes output together with the progress that it stands for, all or nothing; never rejects. When it
+   * is refused, the channel is closed before the results come. None: output is appended, and progress
+   * committed later.
+   */
+  transact?: (output: TransactedOutput) => Promise<AppendResult[]>
+}
+
+export interface TransactedOutput {
+  records: readonly AppendRecord[]
+  /** The events that end with it. */
+  ended: readonly LogRecord[]
+  /** In a transaction of its own, because the log may refuse it (a dead letter). */
+  alone: boolean
 }
 
 /** An event whose retries are used up, and why. */

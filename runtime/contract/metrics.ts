@@ -34,6 +34,10 @@ export interface TriggerMetrics {
   processed(type: string, status: ProcessedStatus, seconds: number): void
   attempt(result: AttemptResult): void
   retry(): void
+  /** One more partition of the trigger, or one less, reads nothing because its window is full. */
+  windowFull(isFull: boolean): void
+  /** Whether the trigger's breaker is open; never called for a trigger without one. */
+  breakerOpen(open: boolean): void
 }
 
 export interface LagSample {

@@ -19,6 +19,8 @@ export interface IsolateLimits {
   cpuMs: number
   /** Time for the module's own code when it is loaded, in milliseconds. */
   initMs: number
+  /** Largest number of events that one call of its `batch` gets. */
+  batchMax: number
 }
 
 export type FromWorker =
@@ -49,8 +51,10 @@ export interface Casualties {
   cause: LossCause
   /** The machine was too busy to give the isolate its time: the verdict is not certain. */
   starved: boolean
-  /** The one whose handler was in its first synchronous stretch, or -1. */
+  /** The one whose handler was in its first synchronous stretch, or -1; of a batch, its first. */
   running: number
+  /** The other events of that batch. */
+  together: number[]
   /** Handlers that were suspended. */
   suspended: number[]
   /** Finished in the pump whose answer was lost. */

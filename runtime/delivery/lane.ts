@@ -12,8 +12,9 @@ export interface Channel extends ChannelOptions {
   closed: boolean
   /** Tasks in lanes that wait for a retry. */
   waiting: number
+  /** By key; shared with the channels `beside` it. */
   readonly lanes: Map<string, Lane>
-  /** Cancels the waits of its lanes. */
+  /** Cancels the waits of lanes without a key. */
   readonly waits: Set<() => void>
 }
 
@@ -55,6 +56,8 @@ export class Lane {
   again: Task[] = []
   /** No new run before this time, in ms since the epoch: a retry waits. */
   notBefore = 0
+  /** Ends that wait. */
+  cancelWait: (() => void) | undefined
 
   constructor(id: number, key: string | undefined) {
     this.id = id
@@ -74,12 +77,18 @@ export class Lane {
     return run
   }
 
-  /** Ends a run: what has to run again goes back to the front, in the order of the log. */
+  /** Ends a run: what has to run again goes back to the front, in the order in which it came. */
   endRun(): void {
     if (this.again.length === 0) return
-    this.again.sort((a, b) => a.record.offset - b.record.offset)
-    this.queue = this.again.concat(this.queue)
+    const again = this.again.filter((task) => !task.channel.closed)
+    again.sort((a, b) => a.id - b.id)
+    this.queue = again.concat(this.queue)
     this.again = []
+  }
+
+  /** Forgets what waits of a channel that was closed. */
+  drop(channel: Channel): void {
+    this.queue = this.queue.filter((task) => task.channel !== channel)
   }
 }
 

@@ -2,6 +2,7 @@
  * Makes the output of events durable: replies once, dead letters for as long as it takes.
  */
 import type { AppendRecord, AppendResult } from '../contract/broker.ts'
+import type { ChannelOptions, TransactedOutput } from '../contract/delivery.ts'
 import type { Logger } from '../contract/log.ts'
 import type { Task } from './lane.ts'
 import { after } from './timer.ts'
@@ -27,6 +28,8 @@ export interface OutboxOptions {
   log: Logger
 }
 
+type Transact = NonNullable<ChannelOptions['transact']>
+
 const FIRST_PAUSE_MS = 100
 const MAX_PAUSE_MS = 5_000
 
@@ -43,26 +46,40 @@ export class Outbox {
     return this.#size
   }
 
-  /** One append for the output of a whole frame of results. */
+  /** One append, or a transaction for each partition, for the output of a whole frame of results. */
   publish(completions: readonly Completion[]): void {
     if (completions.length === 0) return
     this.#size += completions.length
+    const byWriter = Map.groupBy(completions, ({ task }) => task.channel.transact)
+    for (const [transact, own] of byWriter) {
+      if (transact === undefined) this.#append(own)
+      else for (const part of transactions(own)) this.#transact(transact, part)
+    }
+  }
+
+  #append(completions: readonly Completion[]): void {
     const records = completions.flatMap((one) => one.records)
     void this.#options.append(records).then((results) => {
       const settled: Settled[] = []
-      let at = 0
-      for (const completion of completions) {
-        const mine = results.slice(at, at + completion.records.length)
-        at += completion.records.length
-        const refused = firstError(mine)
-        if (refused !== undefined && mustNotBeLost(completion)) {
-          this.#repeat(completion, refused, FIRST_PAUSE_MS)
+      for (const each of judged(completions, results)) {
+        if (each.refused !== undefined && mustNotBeLost(each.completion)) {
+          this.#repeat(each.completion, each.refused, FIRST_PAUSE_MS)
         } else {
-          settled.push({ completion, refused })
+          settled.push(each)
         }
       }
       this.#settle(settled)
     })
+  }
+
+  /** What is refused here has lost its channel, and its event runs again from the log. */
+  #transact(transact: Transact, completions: readonly Completion[]): void {
+    const output: TransactedOutput = {
+      records: completions.flatMap((one) => one.records),
+      ended: completions.map(({ task }) => task.record),
+      alone: completions.some(({ outcome }) => outcome === 'deadlettered'),
+    }
+    void transact(output).then((results) => this.#settle(judged(completions, results)))
   }
 
   /** An event must not be lost because its dead letter cannot be written: its lane waits. */
@@ -89,6 +106,30 @@ export class Outbox {
     this.#size -= settled.length
     this.#options.settled(settled)
   }
+}
+
+/** In order; each dead letter for itself. */
+function* transactions(completions: readonly Completion[]): Generator<Completion[]> {
+  let part: Completion[] = []
+  for (const completion of completions) {
+    if (completion.outcome === 'deadlettered') {
+      if (part.length > 0) yield part
+      yield [completion]
+      part = []
+    } else {
+      part.push(completion)
+    }
+  }
+  if (part.length > 0) yield part
+}
+
+function judged(completions: readonly Completion[], results: readonly AppendResult[]): Settled[] {
+  let at = 0
+  return completions.map((completion) => {
+    const mine = results.slice(at, at + completion.records.length)
+    at += completion.records.length
+    return { completion, refused: firstError(mine) }
+  })
 }
 
 /** A dead letter, unless its partition was given up: then the event is another process's. */

@@ -14,18 +14,22 @@ export interface Verdict {
 
 /**
  * Accuses the one handler in its first synchronous stretch, if no other was suspended: nothing else
- * can have run then. Otherwise a continuation of any that had started may have been it.
+ * can have run then. Of a batch any may have been it. Otherwise a continuation of any that had started.
  */
 export function blame(casualties: Casualties): Verdict {
-  const { cause, starved, running, suspended, done, waiting } = casualties
+  const { cause, starved, together, suspended, done, waiting } = casualties
+  const running = [...(casualties.running < 0 ? [] : [casualties.running]), ...together]
   if (cause === 'evicted') {
-    const all = [...(running < 0 ? [] : [running]), ...suspended, ...done, ...waiting]
+    const all = [...running, ...suspended, ...done, ...waiting]
     return { accused: [], suspects: [], innocent: all }
   }
-  if (running >= 0 && suspended.length === 0 && !starved) {
-    return { accused: [running], suspects: [], innocent: [...done, ...waiting] }
+  if (running.length > 0 && suspended.length === 0 && !starved) {
+    const innocent = [...done, ...waiting]
+    return together.length === 0
+      ? { accused: running, suspects: [], innocent }
+      : { accused: [], suspects: running, innocent }
   }
-  const started = [...(running < 0 ? [] : [running]), ...suspended, ...done]
+  const started = [...running, ...suspended, ...done]
   return { accused: [], suspects: started, innocent: waiting }
 }
 

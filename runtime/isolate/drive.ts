@@ -124,13 +124,22 @@ export class Drive {
   #casualties(cause: LossCause, starved: boolean): Casualties {
     const { ints, slots } = this.guest.marks
     const running = ints[MARK.running] as number
-    const casualties: Casualties = { cause, starved, running, suspended: [], done: [], waiting: [] }
+    const casualties: Casualties = {
+      cause,
+      starved,
+      running,
+      together: [],
+      suspended: [],
+      done: [],
+      waiting: [],
+    }
     // Finished and not told: only those of a pump that began and did not answer.
     const doneCounts = this.#unanswered && ints[MARK.pump] === this.#pumps
     const seen = new Set<number>([running])
     slots.forEach((state, slot) => {
       if (state === SLOT.free || (state === SLOT.done && !doneCounts)) return
       if (state === SLOT.suspended) casualties.suspended.push(slot)
+      else if (state === SLOT.firstStretch && slot !== running) casualties.together.push(slot)
       else if (state === SLOT.waiting) casualties.waiting.push(slot)
       else if (state === SLOT.done && slot !== running) casualties.done.push(slot)
       seen.add(slot)

@@ -132,10 +132,11 @@ export class FunctionHost implements DriveListener {
   #stuck(cause: LossCause): void {
     const drives = [...(this.#current === undefined ? [] : [this.#current]), ...this.#draining]
     const [first, ...others] = drives.map((drive) => drive.end(cause, false))
-    const none = { cause, starved: false, running: -1, suspended: [], done: [], waiting: [] }
-    const all = first ?? none
+    const lists = { together: [], suspended: [], done: [], waiting: [] }
+    const all = first ?? { cause, starved: false, running: -1, ...lists }
     for (const one of others) {
-      all.suspended.push(...one.suspended, ...(one.running < 0 ? [] : [one.running]))
+      all.suspended.push(...one.suspended, ...one.together)
+      if (one.running >= 0) all.suspended.push(one.running)
       all.done.push(...one.done)
       all.waiting.push(...one.waiting)
     }

@@ -48,7 +48,7 @@ type Call<Args extends unknown[]> = ivm.Reference<(...args: Args) => string[]>
 
 interface GuestKernel {
   pump(flags: number, frames: Frames): string[]
-  take(): string[]
+  take(batchMax: number): string[]
   metadata(): string[]
 }
 
@@ -93,13 +93,13 @@ export class Guest {
     })) as ivm.Reference<GuestKernel>
     this.#pump = await api.get('pump', { reference: true })
     this.#metadata = await api.get('metadata', { reference: true })
-    const take: Call<[]> = await api.get('take', { reference: true })
+    const take: Call<[number]> = await api.get('take', { reference: true })
     await this.#watched(limits.initMs, async () => {
       const script = await this.#compile(bundle)
       await script.run(context, { timeout: limits.initMs })
       script.release()
     })
-    const [names] = await take.apply(undefined, [], copied(limits.initMs))
+    const [names] = await take.apply(undefined, [limits.batchMax], copied(limits.initMs))
     this.exports = JSON.parse(names as string) as string[]
     for (const reference of [boot, api, take]) reference.release()
   }

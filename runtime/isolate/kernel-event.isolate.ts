@@ -121,10 +121,8 @@ export class HandlerContext {
     return this.#run.attempt
   }
 
-  /** `NAMESPACE/TRIGGER/SOURCE/ID`. */
   get idempotencyKey(): string {
-    const { lane, attributes } = this.#run
-    return `${lane.trigger.name}/${attributes['source'] as string}/${attributes['id'] as string}`
+    return idempotencyKey(this.#run)
   }
 
   get trigger(): string {
@@ -138,6 +136,33 @@ export class HandlerContext {
   get signal(): AbortSignal {
     return runSignal(this.#run)
   }
+}
+
+/** What `context.of` of a batch tells of one of its events. */
+export class EventContext {
+  readonly #run: Run
+  #log: RunLog | undefined = undefined
+
+  constructor(run: Run) {
+    this.#run = run
+  }
+
+  get attempt(): number {
+    return this.#run.attempt
+  }
+
+  get idempotencyKey(): string {
+    return idempotencyKey(this.#run)
+  }
+
+  get log(): RunLog {
+    return (this.#log ??= runLog(this.#run))
+  }
+}
+
+/** `NAMESPACE/TRIGGER/SOURCE/ID`. */
+function idempotencyKey({ lane, attributes }: Run): string {
+  return `${lane.trigger.name}/${attributes['source'] as string}/${attributes['id'] as string}`
 }
 
 /** Whether `value` holds bytes. */

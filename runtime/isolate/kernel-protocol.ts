@@ -64,7 +64,8 @@ export type ResultRow =
       stack: string,
       retryAfterMs: number,
     ]
-  | [status: typeof STATUS.again, slot: number]
+  /** With a 1 the event has to run alone: it was in a batch that failed as a whole. */
+  | [status: typeof STATUS.again, slot: number, suspect?: 1]
   /** A line that belongs to no event in flight. */
   | [status: typeof STATUS.line, level: number, message: string]
 

@@ -179,7 +179,7 @@ function isJson(mediaType: unknown): boolean {
   return endsWith(essence, '/json') || endsWith(essence, '+json')
 }
 
-function nameOf(value: unknown): string {
+export function nameOf(value: unknown): string {
   if (value === null) return 'null'
   if (isArray(value)) return 'an array'
   const type = typeof value

@@ -6,7 +6,8 @@ export class Run {
   readonly slot: number
   readonly lane: Lane
   readonly attempt: number
-  readonly timeoutMs: number
+  /** Of the first of a batch: the shortest in it. */
+  timeoutMs: number
   readonly attributes: Record<string, unknown>
   /** `DATA` of the text; `none` once it was read. */
   data: number
@@ -14,7 +15,7 @@ export class Run {
   text: string
   /** What it was read as. */
   value: unknown = undefined
-  /** Behind it in its lane. */
+  /** Behind it in its lane; once it was taken from there, behind it in its batch. */
   next: Run | null = null
   /** Neighbours in the list of deadlines, while suspended. */
   before: Run | null = null
@@ -57,8 +58,10 @@ export class Lane {
   readonly trigger: Trigger
   head: Run | null = null
   tail: Run | null = null
-  /** One of its events has started and has no result. */
-  busy = false
+  /** How many of its events have started and have no result. */
+  busy = 0
+  /** One of these failed: the others must not count before it has run again. */
+  failed = false
   nextReady: Lane | null = null
 
   constructor(id: number, trigger: Trigger) {
@@ -109,25 +112,58 @@ export class Trigger {
     const { lane } = run
     const wasEmpty = lane.head === null
     lane.add(run)
-    if (wasEmpty && !lane.busy) this.#ready(lane)
+    if (wasEmpty && lane.busy === 0) this.#ready(lane)
   }
 
   /** The next event that may start, or null. Its lane is busy from now on. */
   take(): Run | null {
     const lane = this.#first
     if (lane === null || this.suspended >= this.concurrency) return null
-    this.#first = lane.nextReady
-    if (this.#first === null) this.#last = null
-    lane.nextReady = null
-    lane.busy = true
+    this.#unready(lane)
+    lane.busy = 1
     return lane.take()
   }
 
-  /** The event under way in the lane has its result. */
+  /**
+   * Links behind `first` what may run with it: the rest of its lane and of the lanes that are ready, in
+   * order, `max` in all. Those that are tried again keep to themselves: one of them may be why a batch
+   * failed before. Answers how many they are, `first` included.
+   */
+  takeMore(first: Run, max: number): number {
+    let count = 1
+    let last = first
+    let lane = first.lane
+    while (count < max) {
+      const { head } = lane
+      if (head === null || head.attempt > 1 !== first.attempt > 1) {
+        const next = this.#first
+        if (next === null || next === lane) break
+        lane = next
+        continue
+      }
+      if (lane.busy === 0) this.#unready(lane)
+      lane.busy++
+      last.next = lane.take()
+      last = head
+      count++
+    }
+    return count
+  }
+
+  /** An event under way in the lane has its result. */
   release(lane: Lane): void {
-    lane.busy = false
+    lane.busy--
+    if (lane.busy > 0) return
+    lane.failed = false
     if (lane.head !== null) this.#ready(lane)
     else mapDelete(this.lanes, lane.id)
+  }
+
+  /** `lane` is the first. */
+  #unready(lane: Lane): void {
+    this.#first = lane.nextReady
+    if (this.#first === null) this.#last = null
+    lane.nextReady = null
   }
 
   #ready(lane: Lane): void {

@@ -74,7 +74,7 @@ class Prober {
       const id = ++this.#lastId
       this.#pending.set(id, { bundle, resolve, reject })
       this.#worker ??= this.#start()
-      const limits = { memoryMiB: MEMORY_MIB, cpuMs: INIT_MS, initMs }
+      const limits = { memoryMiB: MEMORY_MIB, cpuMs: INIT_MS, initMs, batchMax: 1 }
       const payload = Buffer.from(bundle.code)
       this.#worker.send(
         { type: 'load', function: id, name: BUNDLE_FILE, limits, probe: true },

@@ -96,7 +96,7 @@ function resultOf(
   }
   if (!isCount(row[1])) throw bad('a row without a slot')
   const id = options.idOf(row[1])
-  if (row[0] === STATUS.again) return { id, status: 'again', suspect: false }
+  if (row[0] === STATUS.again) return { id, status: 'again', suspect: row[2] === 1 }
   const durationMs = row[2]
   if (typeof durationMs !== 'number') throw bad('a row without a duration')
   const logs = logsOf(row[3])

@@ -35,7 +35,7 @@ export interface SeatOptions {
 export class Seat implements Tenant {
   readonly name: string
   readonly code: Buffer
-  readonly limits: FunctionManifest['limits']
+  readonly limits: Tenant['limits']
   readonly #options: SeatOptions
   readonly #items: Array<WorkItem | undefined> = []
   readonly #free: number[] = []
@@ -49,7 +49,7 @@ export class Seat implements Tenant {
     this.#options = options
     this.name = `${options.manifest.namespace}/${options.manifest.name}`
     this.code = options.code
-    this.limits = options.manifest.limits
+    this.limits = { ...options.manifest.limits, batchMax: options.manifest.batch.max }
   }
 
   hasRoom(items: number): boolean {

@@ -19,7 +19,8 @@ export interface RunLog {
   error(...values: unknown[]): void
 }
 
-export function runLog(run: Run): RunLog {
+/** Lines of `run`, or of no event. */
+export function runLog(run: Run | null): RunLog {
   return logTo(() => run)
 }
 

@@ -67,7 +67,7 @@ function needCasualties(fields: Fields): void {
   need(CAUSES.includes(fields['cause'] as string), 'cause')
   need(typeof fields['starved'] === 'boolean', 'starved')
   need(fields['running'] === -1 || isSlot(fields['running']), 'running')
-  for (const name of ['suspended', 'done', 'waiting']) {
+  for (const name of ['together', 'suspended', 'done', 'waiting']) {
     need(isArrayOf(fields[name], isSlot, MAX_SLOTS * 4), name)
   }
 }

@@ -3,8 +3,14 @@
  * redelivery of the same cause makes the same ids.
  */
 import { hash } from 'node:crypto'
-import type { Attributes, Event } from '../contract/event.ts'
+import type { Attributes, AttributeValue, Event } from '../contract/event.ts'
 import type { WorkReply } from '../contract/work.ts'
+import { MillraceError } from '../errors.ts'
+
+/** Replies in a row, each to the one before, of which the last is still published. */
+const MAX_HOPS = 255
+/** How many replies in a row led to an event; an event that is no reply counts as 0. */
+const HOPS = 'millracehops'
 
 export interface ReplyOrigin {
   cause: Event
@@ -17,7 +23,7 @@ export interface ReplyOrigin {
 
 /**
  * `index` is the reply's place among the replies to one event. The reply's own attributes are completed in
- * place: it is nobody else's.
+ * place: it is nobody else's. Throws `FN_DELIVERY_HOP_LIMIT` for one reply too many in a row.
  */
 export function completeReply(reply: WorkReply, index: number, origin: ReplyOrigin): Event {
   const cause = origin.cause.attributes
@@ -30,11 +36,28 @@ export function completeReply(reply: WorkReply, index: number, origin: ReplyOrig
   attributes.time ??= now()
   attributes['causationid'] = cause.id
   attributes['correlationid'] = cause['correlationid'] ?? cause.id
+  attributes[HOPS] = nextHop(cause, attributes, index)
   if (reply.data?.kind === 'json') attributes.datacontenttype ??= 'application/json'
   if (attributes['partitionkey'] === undefined && cause['partitionkey'] !== undefined) {
     attributes['partitionkey'] = cause['partitionkey']
   }
   return { attributes, data: reply.data }
+}
+
+function nextHop(cause: Attributes, reply: Attributes, index: number): number {
+  const hops = hopsOf(cause[HOPS]) + 1
+  if (hops <= MAX_HOPS) return hops
+  throw new MillraceError(
+    'FN_DELIVERY_HOP_LIMIT',
+    `reply ${index} of type ${reply.type} would be number ${hops} in a row of replies to replies, and ${MAX_HOPS} are possible: ` +
+      `functions react to each other in a circle since the event ${String(reply['correlationid'])}. \`fn check\` names the circles that it can see`,
+  )
+}
+
+/** A log that knows only texts gives an integer back as its digits. What is no count counts 0. */
+function hopsOf(value: AttributeValue | undefined): number {
+  if (typeof value === 'string' && /^\d+$/.test(value)) return Number(value)
+  return typeof value === 'number' && Number.isInteger(value) && value > 0 ? value : 0
 }
 
 const clock = { ms: 0, text: '' }

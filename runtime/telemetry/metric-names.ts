@@ -54,6 +54,16 @@ export const METRICS = {
     labels: ['trigger'],
     help: 'Attempts after the first of an event',
   },
+  millrace_window_full_seconds_total: {
+    type: 'counter',
+    labels: ['trigger'],
+    help: 'Time in which a partition of the trigger was not read because its window of unfinished offsets was full',
+  },
+  millrace_breaker_open: {
+    type: 'gauge',
+    labels: ['trigger'],
+    help: 'Whether the breaker of a trigger keeps events from its function: 1 open, 0 closed',
+  },
   millrace_ingress_requests_total: {
     type: 'counter',
     labels: ['code'],

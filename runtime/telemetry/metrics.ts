@@ -172,6 +172,17 @@ class PlainMetrics implements Metrics {
           labels: { trigger },
           value: counters.retries,
         })),
+      millrace_window_full_seconds_total: () =>
+        [...this.#triggers].map(([trigger, counters]) => ({
+          labels: { trigger },
+          value: counters.windowFullSeconds,
+        })),
+      millrace_breaker_open: () =>
+        [...this.#triggers].flatMap(([trigger, { isBreakerOpen }]) =>
+          isBreakerOpen === undefined
+            ? []
+            : [{ labels: { trigger }, value: Number(isBreakerOpen) }],
+        ),
       millrace_ingress_requests_total: () =>
         [...this.#ingressCodes].map(([code, value]) => ({ labels: { code }, value })),
       millrace_ingress_buffered_bytes: () =>

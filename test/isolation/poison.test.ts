@@ -1,7 +1,7 @@
 /** One bad event among good ones (case 40), and whom a loss is blamed on. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { WorkItem, WorkResult } from '../../runtime/contract/work.ts'
+import type { WorkItem } from '../../runtime/contract/work.ts'
 import { AttackRig, itemOf } from '../support/isolate.ts'
 
 let rig: AttackRig
@@ -19,29 +19,10 @@ function batchWith(poison: string): WorkItem[] {
   )
 }
 
-/** As the delivery does it: what comes back runs again in the order of its lane, suspects alone. */
-async function settleAll(items: readonly WorkItem[]): Promise<Map<number, WorkResult[]>> {
-  const all = new Map<number, WorkResult[]>(items.map((item) => [item.id, []]))
-  let left = [...items]
-  for (let round = 0; left.length > 0; round++) {
-    assert.ok(round < 20, 'it never comes to an end')
-    const results = await rig.attacked.run(left)
-    const next: WorkItem[] = []
-    left.forEach((item, index) => {
-      const result = results[index] as WorkResult
-      all.get(item.id)?.push(result)
-      if (result.status !== 'again') return
-      next.push(result.suspect ? { ...item, alone: true } : item)
-    })
-    left = next
-  }
-  return all
-}
-
 for (const poison of ['sync-loop', 'native-index-of', 'loop-after-timer']) {
   test(`${poison} among 100 events: 99 are done exactly once, one fails`, async () => {
     const items = batchWith(poison)
-    const all = await settleAll(items)
+    const all = await rig.attacked.settleAll(items)
     let done = 0
     let failed = 0
     for (const results of all.values()) {

@@ -10,6 +10,8 @@ import { lifecycleContract } from './broker-contract/lifecycle.ts'
 import { membershipContract } from './broker-contract/membership.ts'
 import type { OpenBroker } from './broker-contract/opening.ts'
 import { readContract } from './broker-contract/read.ts'
+import { fencingContract } from './broker-contract/transaction-fencing.ts'
+import { transactionContract } from './broker-contract/transactions.ts'
 
 export interface BrokerContractOptions {
   /** Why the suite cannot run here, or false. */
@@ -26,6 +28,8 @@ export function brokerContract(
     describe('read', () => readContract(open))
     describe('commit', () => commitContract(open))
     describe('membership', () => membershipContract(open))
+    describe('transactions', () => transactionContract(open))
+    describe('fencing', () => fencingContract(open))
     describe('lifecycle', () => lifecycleContract(open))
   })
 }

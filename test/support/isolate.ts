@@ -157,6 +157,25 @@ export class Opened {
       alone = result.suspect
     }
   }
+
+  /** All results of each item, run as the delivery does it: what comes back runs again, suspects alone. */
+  async settleAll(items: readonly WorkItem[]): Promise<Map<number, WorkResult[]>> {
+    const all = new Map<number, WorkResult[]>(items.map((item) => [item.id, []]))
+    let left = [...items]
+    for (let round = 0; left.length > 0; round++) {
+      assert.ok(round < 20, 'it never comes to an end')
+      const results = await this.run(left)
+      const next: WorkItem[] = []
+      left.forEach((item, index) => {
+        const result = results[index] as WorkResult
+        all.get(item.id)?.push(result)
+        if (result.status !== 'again') return
+        next.push(result.suspect ? { ...item, alone: true } : item)
+      })
+      left = next
+    }
+    return all
+  }
 }
 
 export async function openFunction(
@@ -180,13 +199,14 @@ export async function openFunction(
 export async function openOne(
   t: { after(fn: () => Promise<void>): void },
   source: string,
-  limits: Partial<FunctionManifest['limits']> = {},
+  { batchMax = 64, ...limits }: Partial<FunctionManifest['limits']> & { batchMax?: number } = {},
 ): Promise<Opened & { lines: LoggedLine[] }> {
   const lines: LoggedLine[] = []
   const log = keepingLogger(lines)
   const pool = await createIsolatePool({ isolation: 'dedicated', log, maxReplyBytes: 1024 * 1024 })
   t.after(() => pool.close())
-  const opened = await openFunction(pool, manifestOf('test', 'one', limits), await bundleOf(source))
+  const manifest = { ...manifestOf('test', 'one', limits), batch: { max: batchMax } }
+  const opened = await openFunction(pool, manifest, await bundleOf(source))
   return Object.assign(opened, { lines })
 }
 

@@ -61,6 +61,8 @@ export interface KafkaCluster {
   restart(node?: number): Promise<void>
   /** Runs one of Kafka's tools to its end; resolves with stdout, rejects unless it ends with 0. */
   tool(name: keyof typeof TOOLS, args: string[], input?: string): Promise<string>
+  /** As `tool`, for output that is too large to be held whole. */
+  toolOutput(name: keyof typeof TOOLS, args: string[], take: (text: string) => void): Promise<void>
   stop(): Promise<void>
 }
 
@@ -160,7 +162,7 @@ async function startOwn(
     async restart(node = 0) {
       nodes[node] = await start(node)
     },
-    tool: (name, args, input) => runTool(install, bootstrap, [TOOLS[name], ...args], input),
+    ...toolsOf(bootstrap, async () => install),
     async stop() {
       await Promise.all(nodes.map((running) => running.end('SIGKILL')))
       await rm(root, { recursive: true, force: true })
@@ -180,26 +182,48 @@ function externalKafka(bootstrap: string): KafkaCluster {
     pid: refuse,
     kill: refuse,
     restart: refuse,
-    async tool(name, args, input) {
+    ...toolsOf(bootstrap, async () => {
       const java = javaAvailability()
       if (!java.ok) throw new Error(java.reason)
-      return runTool(await preparedKafka(), bootstrap, [TOOLS[name], ...args], input)
-    },
+      return preparedKafka()
+    }),
     stop: async () => {},
+  }
+}
+
+function toolsOf(
+  bootstrap: string,
+  install: () => Promise<KafkaInstall>,
+): Pick<KafkaCluster, 'tool' | 'toolOutput'> {
+  return {
+    async tool(name, args, input = '') {
+      let output = ''
+      const take = (text: string): void => void (output += text)
+      await runTool(await install(), [TOOLS[name], '--bootstrap-server', bootstrap, ...args], {
+        input,
+        take,
+      })
+      return output
+    },
+    async toolOutput(name, args, take) {
+      const command = [TOOLS[name], '--bootstrap-server', bootstrap, ...args]
+      await runTool(await install(), command, { input: '', take })
+    },
   }
 }
 
 async function runTool(
   install: KafkaInstall,
-  bootstrap: string,
-  [main, ...args]: string[],
-  input = '',
-): Promise<string> {
-  const flags = [...jvmFlags(install, { heapMiB: 256 }), main as string]
-  const child = spawn('java', [...flags, '--bootstrap-server', bootstrap, ...args])
-  const output = { stdout: '', stderr: '' }
-  child.stdout.on('data', (chunk: Buffer) => (output.stdout += chunk.toString()))
-  child.stderr.on('data', (chunk: Buffer) => (output.stderr += chunk.toString()))
+  command: string[],
+  { input, take }: { input: string; take: (text: string) => void },
+): Promise<void> {
+  const child = spawn('java', [...jvmFlags(install, { heapMiB: 256 }), ...command])
+  let [start, stderr] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    if (start.length < 4_000) start += text
+    take(text)
+  })
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
   child.stdin.on('error', () => {
     // A tool that ends early does not read its input; its exit code tells.
   })
@@ -209,7 +233,7 @@ async function runTool(
     child.once('close', resolve)
   })
   if (code !== 0) {
-    throw new Error(`${main} ${args.join(' ')} ended with ${code}:\n${JSON.stringify(output)}`)
+    const output = JSON.stringify({ stdout: start, stderr })
+    throw new Error(`${command.join(' ')} ended with ${code}:\n${output}`)
   }
-  return output.stdout
 }

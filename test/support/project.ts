@@ -12,6 +12,8 @@ import { eventually } from './eventually.ts'
 
 const REPOSITORY = join(import.meta.dirname, '..', '..')
 const FN = join(REPOSITORY, 'cli', 'main.ts')
+/** A member that was killed keeps its place in the group for ten seconds. */
+const START_DEADLINE_MS = 60_000
 
 export interface FnResult {
   code: number
@@ -39,9 +41,9 @@ export interface Project {
   copyBuild(from: Project): Promise<void>
 }
 
-/** `functions`: file name → source; or `'guide'` for this repository's own. */
+/** `functions`: file name → source; or `'guide'` for this repository's own. Removed with what `t` ends. */
 export async function project(
-  t: TestContext,
+  t: Pick<TestContext, 'after'>,
   functions: Record<string, string> | 'guide',
 ): Promise<Project> {
   const dir = await mkdtemp(join(tmpdir(), 'millrace-project-'))
@@ -124,11 +126,15 @@ async function start(
       resolve(code)
     })
   })
-  const file = await eventually(async () => {
-    if (!running.has(child)) throw new Error(`the runtime ended at its start:\n${output}`)
-    const found = await readRuntimeFile(dir)
-    return found?.pid === child.pid ? found : undefined
-  }, 'the runtime is ready')
+  const file = await eventually(
+    async () => {
+      if (!running.has(child)) throw new Error(`the runtime ended at its start:\n${output}`)
+      const found = await readRuntimeFile(dir)
+      return found?.pid === child.pid ? found : undefined
+    },
+    'the runtime is ready',
+    START_DEADLINE_MS,
+  )
   return {
     ...file,
     output: () => output,

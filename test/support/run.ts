@@ -14,7 +14,7 @@ const KAFKA_SUPPORT = resolve(ROOT, 'test/support/kafka.ts')
 const PHASES: readonly Phase[] = [
   {
     name: 'unit',
-    globs: ['test/unit/**/*.test.ts', 'functions/**/*.test.ts'],
+    globs: ['test/unit/**/*.test.ts', 'test/invariants/**/*.test.ts', 'functions/**/*.test.ts'],
     concurrency: availableParallelism(),
   },
   { name: 'integration', globs: ['test/integration/**/*.test.ts'], concurrency: 2 },

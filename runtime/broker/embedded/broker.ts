@@ -1,11 +1,11 @@
 /** The embedded driver of the broker contract: a durable log in one directory, for one process. */
-import { partitionKey } from '../../contract/broker.ts'
 import type {
   AppendRecord,
   AppendResult,
   Broker,
   CommitOptions,
   CommittedOffset,
+  CommittedOptions,
   JoinOptions,
   Membership,
   OffsetCommit,
@@ -15,9 +15,12 @@ import type {
   TopicInfo,
   TopicOptions,
   TopicPartition,
+  Transactor,
+  TransactorOptions,
 } from '../../contract/broker.ts'
 import { MillraceError } from '../../errors.ts'
-import { Coordinator, Member } from './coordinator.ts'
+import { CommitRules } from './commit-rules.ts'
+import { Coordinator } from './coordinator.ts'
 import { GroupCommit } from './group-commit.ts'
 import { Caretaker } from './caretaker.ts'
 import type { OpenedLog } from './messages.ts'
@@ -28,9 +31,9 @@ import { recordsOf } from './record-frame.ts'
 import { LogThread } from './thread-client.ts'
 import { TopicTable, moved, rangeOf } from './topic-table.ts'
 import type { PartitionState } from './topic-table.ts'
+import { EmbeddedTransactor } from './transactor.ts'
 
 const DEFAULT_MAX_BYTES = 1 << 20
-const MAX_METADATA_BYTES = 4_000
 const CLOSE_DEADLINE_MS = 10_000
 
 /**
@@ -55,6 +58,9 @@ class EmbeddedBroker implements Broker {
   readonly #topics = new TopicTable()
   readonly #writes: GroupCommit
   readonly #groups: Coordinator
+  readonly #rules: CommitRules
+  /** The last owner of each transactional id. */
+  readonly #transactors = new Map<string, EmbeddedTransactor>()
   readonly #caretaker: Caretaker
   readonly #defaultPartitions: number
   readonly #dir: string
@@ -84,6 +90,7 @@ class EmbeddedBroker implements Broker {
       partitionsOf: (topic) => (topics.infoOf(topic) ? topics.partitionsOf(topic) : []),
       log,
     })
+    this.#rules = new CommitRules(topics, this.#groups)
   }
 
   async ensureTopic(topic: string, options: TopicOptions = {}): Promise<TopicInfo> {
@@ -152,22 +159,18 @@ class EmbeddedBroker implements Broker {
     options: CommitOptions = {},
   ): Promise<void> {
     this.#assertOpen()
-    this.#assertCommitAllowed(group, options)
-    const rows = offsets.map(({ topic, partition, offset, metadata = '' }) => {
-      const { id } = this.#topics.at({ topic, partition })
-      assertMetadataFits(metadata, { topic, partition })
-      assertFence({ topic, partition }, options)
-      return { group, partitionId: id, offset, metadata }
-    })
-    await this.#writes.commit(rows)
+    this.#rules.assertAllowed({ group, offsets }, options)
+    await this.#writes.commit(this.#rules.rowsOf({ group, offsets }))
   }
 
   async committed(
     group: string,
     partitions: readonly TopicPartition[],
+    { stable = false }: CommittedOptions = {},
   ): Promise<CommittedOffset[]> {
     this.#assertOpen()
     const partitionIds = partitions.map((at) => this.#topics.at(at).id)
+    if (stable) await this.#writes.settled()
     const rows = await this.#thread.call('committed', { group, partitionIds })
     return partitions.map(({ topic, partition }, i) => ({
       topic,
@@ -175,6 +178,27 @@ class EmbeddedBroker implements Broker {
       offset: rows[i]?.offset,
       metadata: rows[i]?.metadata ?? '',
     }))
+  }
+
+  async hasMembers(group: string): Promise<boolean> {
+    this.#assertOpen()
+    return this.#groups.hasMembers(group)
+  }
+
+  async transactor({ id }: TransactorOptions): Promise<Transactor> {
+    this.#assertOpen()
+    this.#transactors.get(id)?.fence()
+    const transactor = new EmbeddedTransactor(id, {
+      topics: this.#topics,
+      writes: this.#writes,
+      rules: this.#rules,
+      assertOpen: () => this.#assertOpen(),
+    })
+    this.#transactors.set(id, transactor)
+    // What the former owner has in a write already is still its own.
+    await this.#writes.settled()
+    this.#assertOpen()
+    return transactor
   }
 
   async ranges(partitions: readonly TopicPartition[]): Promise<PartitionRange[]> {
@@ -225,17 +249,6 @@ class EmbeddedBroker implements Broker {
       `The embedded log in ${this.#dir} was closed; open it again to use it`,
     )
   }
-
-  #assertCommitAllowed(group: string, { fence }: CommitOptions): void {
-    const isOwnGroup =
-      fence?.membership instanceof Member && fence.membership.options.group === group
-    if (isOwnGroup || !this.#groups.hasMembers(group)) return
-    throw new MillraceError(
-      'FN_BROKER_COMMIT_REFUSED',
-      `Group ${group} has members, so nobody else may commit for it. Stop its members first`,
-      { detail: { group } },
-    )
-  }
 }
 
 function assertInRange(state: PartitionState, from: number): void {
@@ -247,28 +260,5 @@ function outOfRange({ topic, partition, start, end }: PartitionState, from: numb
     'FN_BROKER_OFFSET_OUT_OF_RANGE',
     `${topic}/${partition} holds the offsets ${start} to ${end}, not ${from}. Choose a position in that range`,
     { detail: { from, start, end } },
-  )
-}
-
-function assertMetadataFits(metadata: string, at: TopicPartition): void {
-  const bytes = Buffer.byteLength(metadata)
-  if (bytes <= MAX_METADATA_BYTES) return
-  throw new MillraceError(
-    'FN_BROKER_COMMIT_REFUSED',
-    `The metadata of a commit for ${partitionKey(at)} has ${bytes} bytes; at most ${MAX_METADATA_BYTES} fit`,
-  )
-}
-
-function assertFence(at: TopicPartition, { fence }: CommitOptions): void {
-  if (!fence) return
-  const key = partitionKey(at)
-  const { membership } = fence
-  const owned = membership instanceof Member ? membership.epochOf(key) : undefined
-  const given = fence.epochs.get(key)
-  if (given !== undefined && owned === given) return
-  throw new MillraceError(
-    'FN_BROKER_STALE_EPOCH',
-    `${key} is no longer owned with epoch ${given}: ${owned === undefined ? 'it has moved' : `the epoch is ${owned}`}. Discard these results; the owner handles the records again`,
-    { detail: { ...at, epoch: given, owned } },
   )
 }

@@ -4,7 +4,13 @@
  * protocol versions that Kafka 3.0 and newer know.
  */
 import type { ConnectionOptions } from '@platformatic/kafka'
-import type { Broker, JoinOptions, Membership } from '../../contract/broker.ts'
+import type {
+  Broker,
+  JoinOptions,
+  Membership,
+  Transactor,
+  TransactorOptions,
+} from '../../contract/broker.ts'
 import type { Logger } from '../../contract/log.ts'
 import { MillraceError } from '../../errors.ts'
 import { Cluster } from './cluster.ts'
@@ -16,6 +22,7 @@ import { KafkaMembership } from './membership.ts'
 import { Producer } from './producer.ts'
 import { Reader } from './reader.ts'
 import { Topics } from './topics.ts'
+import { openTransactor, type KafkaTransactor } from './transactor.ts'
 import { closed } from './transient.ts'
 
 export interface KafkaBrokerOptions {
@@ -61,6 +68,8 @@ class KafkaBroker implements Broker {
   readonly #reader: Reader
   readonly #offsets: GroupOffsets
   readonly #memberships = new Set<KafkaMembership>()
+  readonly #transactors = new Set<KafkaTransactor>()
+  readonly #deadlineMs: number
   #closed: Promise<void> | undefined
 
   constructor(bootstrap: readonly Address[], options: KafkaBrokerOptions) {
@@ -89,6 +98,7 @@ class KafkaBroker implements Broker {
       closing,
     })
     const deadlineMs = options.appendDeadlineMs ?? APPEND_DEADLINE_MS
+    this.#deadlineMs = deadlineMs
     this.#producer = new Producer(this.#cluster, { deadlineMs, closing })
     this.#lister = new OffsetLister(this.#cluster, closing)
     this.#reader = new Reader(this.#cluster, { lister: this.#lister, closing })
@@ -128,7 +138,24 @@ class KafkaBroker implements Broker {
   commit: Broker['commit'] = (group, offsets, options) =>
     this.#offsets.commit(group, offsets, options)
 
-  committed: Broker['committed'] = (group, partitions) => this.#offsets.committed(group, partitions)
+  committed: Broker['committed'] = (group, partitions, options) =>
+    this.#offsets.committed(group, partitions, options)
+
+  async transactor(options: TransactorOptions): Promise<Transactor> {
+    if (this.#closing.signal.aborted) throw closed()
+    const transactor = await openTransactor(options, {
+      cluster: this.#cluster,
+      connections: this.#connections,
+      lister: this.#lister,
+      closing: this.#closing.signal,
+      deadlineMs: this.#deadlineMs,
+      onClose: (ended) => this.#transactors.delete(ended),
+    })
+    this.#transactors.add(transactor)
+    return transactor
+  }
+
+  hasMembers: Broker['hasMembers'] = (group) => this.#offsets.hasMembers(group)
 
   ranges: Broker['ranges'] = (partitions) => this.#lister.ranges(partitions)
 
@@ -146,6 +173,8 @@ class KafkaBroker implements Broker {
 
   async #close(): Promise<void> {
     this.#health.stop()
+    // While their members are still there to vouch for what is fenced.
+    await Promise.all([...this.#transactors].map((transactor) => transactor.close()))
     const leaving = [...this.#memberships].map((membership) => membership.leave())
     await Promise.all([...leaving, this.#producer.close()])
     this.#closing.abort()

@@ -1,4 +1,4 @@
-/** What is known of the cluster: its brokers, who leads which partition, who coordinates which group. */
+/** What is known of the cluster: its brokers, who leads which partition, who coordinates what. */
 import { findCoordinatorV4, metadataV12, type API } from '@platformatic/kafka'
 import type { TopicPartition } from '../../contract/broker.ts'
 import { MillraceError } from '../../errors.ts'
@@ -10,7 +10,11 @@ export const CONTROL: Lane = { name: 'control' }
 
 /** Leaders move seldom and say so; this finds added partitions. */
 const METADATA_AGE_MS = 60_000
-const GROUP_KEY_TYPE = 0
+/** Kafka's numbers for what a coordinator is asked for. */
+const KEY_TYPES = { group: 0, transaction: 1 } as const
+
+/** A group by its name, or transactions by their transactional id. */
+export type Coordinated = keyof typeof KEY_TYPES
 
 interface TopicState {
   /** The leader of each partition; -1 for none at the moment. */
@@ -133,27 +137,27 @@ export class Cluster {
     this.#learn(await this.askAny(metadataV12.api, [], false, false))
   }
 
-  /** The broker that coordinates the group. Throws `Transient` while there is none. */
-  async coordinator(group: string): Promise<Address> {
-    const known = this.#coordinators.get(group)
+  /** The broker that coordinates it. Throws `Transient` while there is none. */
+  async coordinator(name: string, kind: Coordinated = 'group'): Promise<Address> {
+    const known = this.#coordinators.get(`${kind}/${name}`)
     if (known) return known
-    const response = await this.askAny(findCoordinatorV4.api, GROUP_KEY_TYPE, [group])
+    const response = await this.askAny(findCoordinatorV4.api, KEY_TYPES[kind], [name])
     const found = response.coordinators[0]
     if (found === undefined || isTransient(found.errorCode)) {
       throw new Transient(
-        `The group ${group} has no coordinator: ${codeName(found?.errorCode ?? -1)}`,
+        `The ${kind} ${name} has no coordinator: ${codeName(found?.errorCode ?? -1)}`,
       )
     }
     if (found.errorCode !== CODE.none) {
-      throw refusal(found.errorCode, `find the coordinator of the group ${group}`)
+      throw refusal(found.errorCode, `find the coordinator of the ${kind} ${name}`)
     }
     const address = { host: found.host, port: found.port }
-    this.#coordinators.set(group, address)
+    this.#coordinators.set(`${kind}/${name}`, address)
     return address
   }
 
-  forgetCoordinator(group: string): void {
-    this.#coordinators.delete(group)
+  forgetCoordinator(name: string, kind: Coordinated = 'group'): void {
+    this.#coordinators.delete(`${kind}/${name}`)
   }
 
   /** Asks a node. Throws `Transient` when it is not there. */

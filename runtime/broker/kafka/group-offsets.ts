@@ -1,9 +1,10 @@
 /** Committed offsets of groups: OffsetCommit and OffsetFetch with metadata, at the group's coordinator. */
-import { offsetCommitV8, offsetFetchV8 } from '@platformatic/kafka'
+import { describeGroupsV5, offsetCommitV8, offsetFetchV8 } from '@platformatic/kafka'
 import { partitionKey } from '../../contract/broker.ts'
 import type {
   CommitOptions,
   CommittedOffset,
+  CommittedOptions,
   OffsetCommit,
   TopicPartition,
 } from '../../contract/broker.ts'
@@ -17,7 +18,7 @@ import { Transient, persist } from './transient.ts'
 /** Below the broker's own limit, `offset.metadata.max.bytes` of 4,096. */
 const MAX_METADATA_BYTES = 4_000
 /** Commits of somebody who is no member, which a group with members refuses. */
-const NO_MEMBER: GroupMember = { memberId: '', generation: -1 }
+export const NO_MEMBER: GroupMember = { memberId: '', generation: -1 }
 /** Codes of a group that has members, for somebody who is none of them. */
 const HAS_MEMBERS = new Set<number>([
   CODE.unknownMemberId,
@@ -25,9 +26,19 @@ const HAS_MEMBERS = new Set<number>([
   CODE.rebalanceInProgress,
 ])
 
-interface GroupMember {
+export interface GroupMember {
   memberId: string
   generation: number
+}
+
+interface RequestTopic {
+  name: string
+  partitions: Array<{
+    partitionIndex: number
+    committedOffset: bigint
+    committedLeaderEpoch: number
+    committedMetadata: string
+  }>
 }
 
 export class GroupOffsets {
@@ -61,9 +72,27 @@ export class GroupOffsets {
   async committed(
     group: string,
     partitions: readonly TopicPartition[],
+    { stable = false }: CommittedOptions = {},
   ): Promise<CommittedOffset[]> {
     if (partitions.length === 0) return []
-    return persist(() => this.#committedOnce(group, partitions), { closing: this.#closing })
+    const ask = (): Promise<CommittedOffset[]> => this.#committedOnce(group, partitions, stable)
+    return persist(ask, { closing: this.#closing })
+  }
+
+  async hasMembers(group: string): Promise<boolean> {
+    return persist(() => this.#hasMembersOnce(group), { closing: this.#closing })
+  }
+
+  async #hasMembersOnce(group: string): Promise<boolean> {
+    const response = await this.#ask(group, (address) =>
+      this.#connections.call(CONTROL, address, describeGroupsV5.api, [group], false),
+    )
+    const answer = response.groups[0]
+    if (answer === undefined || isTransient(answer.errorCode)) {
+      throw this.#transient(group, answer?.errorCode ?? CODE.coordinatorNotAvailable)
+    }
+    // A group that nobody has used yet is described as dead, in newer versions as not found.
+    return answer.errorCode === CODE.none && answer.members.length > 0
   }
 
   async #commitOnce(
@@ -71,15 +100,6 @@ export class GroupOffsets {
     offsets: readonly OffsetCommit[],
     member: GroupMember,
   ): Promise<void> {
-    const topics = [...Map.groupBy(offsets, (each) => each.topic)].map(([name, each]) => ({
-      name,
-      partitions: each.map(({ partition, offset, metadata }) => ({
-        partitionIndex: partition,
-        committedOffset: BigInt(offset),
-        committedLeaderEpoch: -1,
-        committedMetadata: metadata ?? '',
-      })),
-    }))
     const response = await this.#ask(group, (address) =>
       this.#connections.call(
         CONTROL,
@@ -89,45 +109,25 @@ export class GroupOffsets {
         member.generation,
         member.memberId,
         null,
-        topics,
+        requestTopics(offsets),
       ),
     )
     for (const { name, partitions } of response.topics) {
       for (const { partitionIndex, errorCode } of partitions) {
         if (errorCode === CODE.none) continue
-        throw this.#commitError(
-          group,
-          { topic: name, partition: partitionIndex },
-          errorCode,
-          member,
-        )
+        if (errorCode !== CODE.unknownTopicOrPartition && isTransient(errorCode)) {
+          throw this.#transient(group, errorCode)
+        }
+        const at = { topic: name, partition: partitionIndex }
+        throw commitRefusal(errorCode, { group, at, member })
       }
     }
-  }
-
-  #commitError(group: string, at: TopicPartition, code: number, member: GroupMember): Error {
-    if (code === CODE.unknownTopicOrPartition) return unknownTopic(at.topic)
-    if (isTransient(code)) return this.#transient(group, code)
-    const detail = { group, kafkaCode: code }
-    if (HAS_MEMBERS.has(code) && member !== NO_MEMBER) {
-      return new MillraceError(
-        'FN_BROKER_STALE_EPOCH',
-        `The commit of ${partitionKey(at)} comes from an old generation of the group ${group}: ${codeName(code)}`,
-        { detail },
-      )
-    }
-    return new MillraceError(
-      'FN_BROKER_COMMIT_REFUSED',
-      HAS_MEMBERS.has(code)
-        ? `The group ${group} has members: a Knative dispatcher, or another consumer, is running in it. Stop it before Millrace takes this trigger over`
-        : `Kafka refused the commit of ${partitionKey(at)} in the group ${group}: ${codeName(code)}`,
-      { detail },
-    )
   }
 
   async #committedOnce(
     group: string,
     partitions: readonly TopicPartition[],
+    stable: boolean,
   ): Promise<CommittedOffset[]> {
     const topics = [...Map.groupBy(partitions, (at) => at.topic)].map(([name, each]) => ({
       name,
@@ -135,7 +135,7 @@ export class GroupOffsets {
     }))
     const asked = { groupId: group, memberEpoch: -1, topics }
     const response = await this.#ask(group, (address) =>
-      this.#connections.call(CONTROL, address, offsetFetchV8.api, [asked], false),
+      this.#connections.call(CONTROL, address, offsetFetchV8.api, [asked], stable),
     )
     const answer = response.groups[0]
     if (answer === undefined || isTransient(answer.errorCode)) {
@@ -180,7 +180,46 @@ export class GroupOffsets {
   }
 }
 
-function checkMetadata(group: string, { topic, partition, metadata = '' }: OffsetCommit): void {
+/** The offsets as OffsetCommit and TxnOffsetCommit carry them. */
+export function requestTopics(offsets: readonly OffsetCommit[]): RequestTopic[] {
+  return [...Map.groupBy(offsets, (each) => each.topic)].map(([name, each]) => ({
+    name,
+    partitions: each.map(({ partition, offset, metadata }) => ({
+      partitionIndex: partition,
+      committedOffset: BigInt(offset),
+      committedLeaderEpoch: -1,
+      committedMetadata: metadata ?? '',
+    })),
+  }))
+}
+
+/** Why the group does not take the commit, for good; an unknown topic may still turn up. */
+export function commitRefusal(
+  code: number,
+  { group, at, member }: { group: string; at: TopicPartition; member: GroupMember },
+): Error {
+  if (code === CODE.unknownTopicOrPartition) return unknownTopic(at.topic)
+  const detail = { group, kafkaCode: code }
+  if (HAS_MEMBERS.has(code) && member !== NO_MEMBER) {
+    return new MillraceError(
+      'FN_BROKER_STALE_EPOCH',
+      `The commit of ${partitionKey(at)} comes from an old generation of the group ${group}: ${codeName(code)}`,
+      { detail },
+    )
+  }
+  return new MillraceError(
+    'FN_BROKER_COMMIT_REFUSED',
+    HAS_MEMBERS.has(code)
+      ? `The group ${group} has members: a Knative dispatcher, or another consumer, is running in it. Stop it before Millrace takes this trigger over`
+      : `Kafka refused the commit of ${partitionKey(at)} in the group ${group}: ${codeName(code)}`,
+    { detail },
+  )
+}
+
+export function checkMetadata(
+  group: string,
+  { topic, partition, metadata = '' }: OffsetCommit,
+): void {
   const bytes = Buffer.byteLength(metadata)
   if (bytes <= MAX_METADATA_BYTES) return
   throw new MillraceError(
@@ -190,7 +229,7 @@ function checkMetadata(group: string, { topic, partition, metadata = '' }: Offse
   )
 }
 
-function kafkaMembership(membership: unknown): KafkaMembership {
+export function kafkaMembership(membership: unknown): KafkaMembership {
   if (membership instanceof KafkaMembership) return membership
   throw new MillraceError(
     'FN_BROKER_STALE_EPOCH',

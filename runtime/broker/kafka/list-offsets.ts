@@ -6,11 +6,19 @@ import { CONTROL, refusal, type Cluster } from './cluster.ts'
 import { CODE, codeName, isStaleLeader, isTransient } from './protocol-codes.ts'
 import { Transient, persist } from './transient.ts'
 
-const EARLIEST = -2n
-const LATEST = -1n
 const NO_REPLICA = -1
+const READ_UNCOMMITTED = 0
 /** The end is then the last stable offset: what a reader of committed records can reach. */
 const READ_COMMITTED = 1
+
+interface Wanted {
+  timestamp: bigint
+  isolation: number
+}
+
+const EARLIEST: Wanted = { timestamp: -2n, isolation: READ_COMMITTED }
+const LATEST: Wanted = { timestamp: -1n, isolation: READ_COMMITTED }
+const LOG_END: Wanted = { timestamp: -1n, isolation: READ_UNCOMMITTED }
 
 export class OffsetLister {
   readonly #cluster: Cluster
@@ -32,8 +40,14 @@ export class OffsetLister {
     })
   }
 
+  /** One past the last record that is written, also by a transaction that has not ended. */
+  logEnds(partitions: readonly TopicPartition[]): Promise<number[]> {
+    return this.#list(partitions, LOG_END)
+  }
+
   async offsetsAt(partitions: readonly TopicPartition[], timeMs: number): Promise<OffsetCommit[]> {
-    const found = await this.#list(partitions, BigInt(Math.max(0, Math.ceil(timeMs))))
+    const timestamp = BigInt(Math.max(0, Math.ceil(timeMs)))
+    const found = await this.#list(partitions, { timestamp, isolation: READ_COMMITTED })
     // Nothing at or after that time: the end.
     const missing = partitions.filter((_, i) => found[i] === -1)
     const ends = new Map(
@@ -49,11 +63,11 @@ export class OffsetLister {
     })
   }
 
-  #list(partitions: readonly TopicPartition[], timestamp: bigint): Promise<number[]> {
-    return persist(() => this.#listOnce(partitions, timestamp), { closing: this.#closing })
+  #list(partitions: readonly TopicPartition[], wanted: Wanted): Promise<number[]> {
+    return persist(() => this.#listOnce(partitions, wanted), { closing: this.#closing })
   }
 
-  async #listOnce(partitions: readonly TopicPartition[], timestamp: bigint): Promise<number[]> {
+  async #listOnce(partitions: readonly TopicPartition[], wanted: Wanted): Promise<number[]> {
     const leaders = await Promise.all(partitions.map((at) => this.#cluster.leader(at)))
     const nodes = new Set(leaders)
     const found = new Map<string, number>()
@@ -62,7 +76,7 @@ export class OffsetLister {
         this.#listAt(
           node,
           partitions.filter((_, i) => leaders[i] === node),
-          timestamp,
+          wanted,
           found,
         ),
       ),
@@ -78,7 +92,7 @@ export class OffsetLister {
   async #listAt(
     node: number,
     partitions: readonly TopicPartition[],
-    timestamp: bigint,
+    { timestamp, isolation }: Wanted,
     into: Map<string, number>,
   ): Promise<void> {
     const topics = [...Map.groupBy(partitions, (at) => at.topic)].map(([name, each]) => ({
@@ -94,7 +108,7 @@ export class OffsetLister {
       node,
       listOffsetsV7.api,
       NO_REPLICA,
-      READ_COMMITTED,
+      isolation,
       topics,
     )
     for (const { name, partitions: answers } of response.topics) {

@@ -147,14 +147,17 @@ export class KafkaMembership implements Membership {
     this.#assertEpochs(partitions, epochs)
   }
 
-  #assertEpochs(partitions: readonly TopicPartition[], epochs: ReadonlyMap<string, number>): void {
+  /** Those that the work came from, and of the offsets those that this group shares out. */
+  #assertEpochs(offsets: readonly TopicPartition[], epochs: ReadonlyMap<string, number>): void {
     if (this.#state === 'left' || this.#state === 'failed') {
       throw this.#stale(`its membership in ${this.group} has ended`)
     }
-    for (const at of partitions) {
-      const owned = this.#owned.epoch(at)
-      if (owned !== undefined && owned === epochs.get(partitionKey(at))) continue
-      throw this.#stale(`it does not own ${partitionKey(at)} in that epoch any more`)
+    const needed = new Set(epochs.keys())
+    for (const at of offsets) if (this.#topics.includes(at.topic)) needed.add(partitionKey(at))
+    for (const key of needed) {
+      const epoch = this.#owned.epoch(key)
+      if (epoch !== undefined && epoch === epochs.get(key)) continue
+      throw this.#stale(`it does not own ${key} in that epoch any more`)
     }
   }
 

@@ -16,8 +16,9 @@ export class OwnedPartitions {
     return [...this.#owned.values()]
   }
 
-  epoch(at: TopicPartition): number | undefined {
-    return this.#owned.get(partitionKey(at))?.epoch
+  /** By `partitionKey`. */
+  epoch(key: string): number | undefined {
+    return this.#owned.get(key)?.epoch
   }
 
   /**

@@ -5,8 +5,8 @@ import type { BatchBuffers } from './batch-buffers.ts'
 import { RecordEncoder, type ProducerIdentity } from './record-encoder.ts'
 
 /** A batch that any broker takes: `message.max.bytes` is 1,048,588 unless set. */
-const MAX_BATCH_BYTES = 1_000_000
-const MAX_BATCH_RECORDS = 10_000
+export const MAX_BATCH_BYTES = 1_000_000
+export const MAX_BATCH_RECORDS = 10_000
 const LARGEST_SEQUENCE = 0x7fffffff
 
 interface Batch {
@@ -165,7 +165,7 @@ export class PartitionQueue implements TopicPartition {
 }
 
 /** As Kafka's `DefaultRecordBatch.incrementSequence`: from the largest on to zero. */
-function sequenceAfter(sequence: number, records: number): number {
+export function sequenceAfter(sequence: number, records: number): number {
   const next = sequence + records
   return next > LARGEST_SEQUENCE ? next - LARGEST_SEQUENCE - 1 : next
 }

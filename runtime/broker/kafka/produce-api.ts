@@ -22,10 +22,14 @@ const PRODUCE = 0
 const VERSION = 9
 const ALL_REPLICAS = -1
 
-function createRequest(partitions: ProducePartition[], timeoutMs: number): Writer {
+function createRequest(
+  partitions: ProducePartition[],
+  timeoutMs: number,
+  transactionalId: string | null = null,
+): Writer {
   const topics = Map.groupBy(partitions, (each) => each.topic)
   return Writer.create()
-    .appendString(null)
+    .appendString(transactionalId)
     .appendInt16(ALL_REPLICAS)
     .appendInt32(timeoutMs)
     .appendArray([...topics], (writer, [topic, each]) => {
@@ -66,9 +70,7 @@ function parseResponse(
   return answers
 }
 
-export const produceApi = createAPI<[ProducePartition[], number], ProduceAnswer[]>(
-  PRODUCE,
-  VERSION,
-  createRequest,
-  parseResponse,
-)
+export const produceApi = createAPI<
+  [partitions: ProducePartition[], timeoutMs: number, transactionalId?: string | null],
+  ProduceAnswer[]
+>(PRODUCE, VERSION, createRequest, parseResponse)

@@ -17,7 +17,13 @@ export const CODE = {
   unknownMemberId: 25,
   rebalanceInProgress: 27,
   topicAlreadyExists: 36,
+  invalidProducerEpoch: 47,
+  invalidProducerIdMapping: 49,
+  concurrentTransactions: 51,
   memberIdRequired: 79,
+  unstableOffsetCommit: 88,
+  producerFenced: 90,
+  transactionalIdNotFound: 105,
 } as const
 
 /** The answer names another leader than the one asked, or none: metadata is stale. */
@@ -44,7 +50,11 @@ const TRANSIENT = new Set([
   /* NOT_ENOUGH_REPLICAS */ 19,
   /* NOT_ENOUGH_REPLICAS_AFTER_APPEND */ 20,
   /* NOT_CONTROLLER */ 41,
+  // The transaction before is not ended everywhere yet.
+  CODE.concurrentTransactions,
   /* OFFSET_NOT_AVAILABLE */ 78,
+  // A transaction is about to commit the offset.
+  CODE.unstableOffsetCommit,
   /* THROTTLING_QUOTA_EXCEEDED */ 89,
 ])
 
@@ -54,6 +64,18 @@ export function isStaleLeader(code: number): boolean {
 
 export function isTransient(code: number): boolean {
   return TRANSIENT.has(code)
+}
+
+/** Another owner has the transactional id, or the broker has ended the transaction by its timeout. */
+const FENCED = new Set<number>([
+  CODE.invalidProducerEpoch,
+  CODE.invalidProducerIdMapping,
+  CODE.producerFenced,
+  CODE.transactionalIdNotFound,
+])
+
+export function isFenced(code: number): boolean {
+  return FENCED.has(code)
 }
 
 export function isStaleCoordinator(code: number): boolean {

@@ -16,9 +16,13 @@ const VARINT_BYTES = 9
 const SHORT_TEXT = 32
 const LONG_TEXT = 1024
 
+const TRANSACTIONAL = 0x10
+
 export interface ProducerIdentity {
   id: bigint
   epoch: number
+  /** Its records count only once their transaction is committed. Default false. */
+  transactional?: boolean
 }
 
 export class RecordEncoder {
@@ -72,7 +76,7 @@ export class RecordEncoder {
     batch.writeInt32BE(this.#position - 12, 8)
     batch.writeInt32BE(-1, 12)
     batch[16] = MAGIC
-    batch.writeInt16BE(0, ATTRIBUTES_AT)
+    batch.writeInt16BE(producer.transactional === true ? TRANSACTIONAL : 0, ATTRIBUTES_AT)
     batch.writeInt32BE(this.#count - 1, 23)
     batch.writeBigInt64BE(BigInt(this.#firstTimestamp), 27)
     batch.writeBigInt64BE(BigInt(this.#maxTimestamp), 35)

@@ -24,6 +24,8 @@ const LONGEST_PAUSE_MS = 1_000
 
 export interface PersistOptions {
   deadlineMs?: number
+  /** Before the second try; doubles from try to try. Default 50 ms. */
+  firstPauseMs?: number
   /** Ends the trying; the driver is closing. */
   closing: AbortSignal
 }
@@ -31,10 +33,10 @@ export interface PersistOptions {
 /** Tries until it succeeds, throws anything but a `Transient`, or the deadline passes. */
 export async function persist<T>(
   attempt: () => Promise<T>,
-  { deadlineMs = REQUEST_DEADLINE_MS, closing }: PersistOptions,
+  { deadlineMs = REQUEST_DEADLINE_MS, firstPauseMs = FIRST_PAUSE_MS, closing }: PersistOptions,
 ): Promise<T> {
   const began = Date.now()
-  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     if (closing.aborted) throw closed()
     try {
       return await attempt()

@@ -67,11 +67,26 @@ test('a build writes a manifest with every default, bundles and maps', async (t)
         retry: 5,
         backoffPolicy: 'exponential',
         backoffDelayMs: 1_000,
+        jitter: 0,
         timeoutMs: 30_000,
+        compat: 'knative-kafka',
+        onDeadLetter: 'continue',
+        exactlyOnce: false,
       },
       function: 'a',
     },
   ])
+})
+
+test('a batch in place of a handler is taken, with the size of its batches', async (t) => {
+  const source = (batch: string): string =>
+    `export const metadata = { triggers: [{ broker: 'events/b' }], ${batch} }\nexport const batch = () => {}`
+  const { report } = await buildOf(t, { a: source('batch: { max: 5 }'), b: source('') })
+  assert.deepEqual(report.failures, [])
+  assert.deepEqual(
+    report.manifest?.functions.map(({ batch }) => batch),
+    [{ max: 5 }, { max: 64 }],
+  )
 })
 
 test('the same project in another folder gives the same files', async (t) => {
@@ -130,6 +145,18 @@ const EXPORTS: Record<string, [source: string, message: RegExp]> = {
   'a handler that is no function': [
     `${METADATA}\nexport const handler = 7`,
     /handler must be a function, but its type is "number"/,
+  ],
+  'a batch that is no function': [
+    `${METADATA}\nexport const batch = { max: 5 }`,
+    /batch must be a function, but its type is "object"/,
+  ],
+  'both a handler and a batch': [
+    `${METADATA}\nexport function handler() {}\nexport function batch() {}`,
+    /exports both handler and batch; keep one/,
+  ],
+  'a size of batches and no batch': [
+    `export const metadata = { triggers: [{ broker: 'events/b' }], batch: { max: 5 } }\nexport function handler() {}`,
+    /metadata\.batch is for a function that exports batch, and this one exports handler; remove it/,
   ],
   'a default export': [
     `${METADATA}\nexport default function handler() {}`,

@@ -20,7 +20,9 @@ async function checkOf(
 
 const TYPED = `
 import type { CloudEvent, FunctionMetadata } from 'millrace'
-export const metadata = { triggers: [{ broker: 'events/b' }] } satisfies FunctionMetadata
+export const metadata = {
+  triggers: [{ broker: 'events/b', filters: [{ exact: { type: 'first' } }] }],
+} satisfies FunctionMetadata
 export function handler(event: CloudEvent<{ n: number }>) {
   return { type: 'next', data: event.data.n + 1 }
 }
@@ -36,7 +38,7 @@ test('a wrong type is found with its place', async (t) => {
     findings.map(({ kind }) => kind),
     ['types'],
   )
-  assert.match(findings[0]?.message ?? '', /^functions\/a\.ts\(5,\d+\): error TS2339: .*'m'/)
+  assert.match(findings[0]?.message ?? '', /^functions\/a\.ts\(7,\d+\): error TS2339: .*'m'/)
 })
 
 test('what Node has and an isolate has not is a wrong type', async (t) => {
@@ -72,7 +74,7 @@ test('a filter that no event can match is found', async (t) => {
   const filters = `filters: [{ exact: { type: 'a' } }, { prefix: { type: 'b' } }]`
   const { findings } = await checkOf(
     t,
-    TYPED.replace(`broker: 'events/b'`, `broker: 'events/b', ${filters}`),
+    TYPED.replace(`filters: [{ exact: { type: 'first' } }]`, filters),
   )
   assert.deepEqual(
     findings.map(({ kind, function: name }) => [kind, name]),
@@ -81,5 +83,61 @@ test('a filter that no event can match is found', async (t) => {
   assert.match(
     findings[0]?.message ?? '',
     /^functions\/a\.ts: trigger events\/a: no event can match/,
+  )
+})
+
+/** A function that replies with `reply` to what `filters` let through. */
+function replier(filters: string, reply: string): string {
+  return `
+    export const metadata = { triggers: [{ broker: 'events/b', filters: [${filters}] }] }
+    export function handler(event) { return ${reply} }
+  `
+}
+
+async function adviceOn(t: TestContext, sources: Record<string, string>): Promise<string[]> {
+  const files = Object.entries(sources).map(([name, source]) => [`functions/${name}.ts`, source])
+  const projectDir = await projectFiles(t, Object.fromEntries(files) as Record<string, string>)
+  const { findings } = await checkProject({ projectDir, functionsDir: 'functions' })
+  assert.ok(findings.every(({ kind }) => kind === 'advice'))
+  return findings.map(({ message }) => message)
+}
+
+test('a reply that comes back to its own function is found, with the place and what to do', async (t) => {
+  const [found, ...more] = await adviceOn(t, {
+    a: replier(`{ prefix: { type: 'order.' } }`, `{ type: 'order.seen', data: event.data }`),
+  })
+  assert.deepEqual(more, [])
+  assert.match(
+    found ?? '',
+    /^functions\/a\.ts:3: a reply of type "order\.seen" matches its own trigger, events\/a, so .*255.*\{ not: \{ exact: \{ source: '\/events\/functions\/a' \} \} \}$/,
+  )
+})
+
+test('the filter that the finding names silences it', async (t) => {
+  const filter = `{ not: { exact: { source: '/events/functions/a' } } }`
+  assert.deepEqual(await adviceOn(t, { a: replier(filter, `{ type: 'order.seen' }`) }), [])
+})
+
+test('what a filter asks of the data cannot be known: the reply may come back', async (t) => {
+  const [found] = await adviceOn(t, {
+    a: replier(`{ data: { amount: { gte: 100 } } }`, `{ type: 'x', data: event.data }`),
+  })
+  assert.match(
+    found ?? '',
+    /may match its own trigger, events\/a \(it depends on data\.amount\.gte\)/,
+  )
+})
+
+test('functions that answer each other in a circle are found, the circle once', async (t) => {
+  const [found, ...more] = await adviceOn(t, {
+    a: replier(`{ exact: { type: 'one' } }`, `{ type: 'two' }`),
+    b: replier(`{ exact: { type: 'two' } }`, `{ type: 'three' }`),
+    c: replier(`{ exact: { type: 'three' } }`, `event.again ? { type: 'one' } : { type: 'end' }`),
+    d: replier(`{ exact: { type: 'end' } }`, `{ type: 'over' }`),
+  })
+  assert.deepEqual(more, [])
+  assert.match(
+    found ?? '',
+    /^functions\/a\.ts:3 replies with "two", which matches the trigger events\/b of functions\/b\.ts; functions\/b\.ts:3 replies with "three", .*events\/c.*; functions\/c\.ts:3 replies with "one", which matches the trigger events\/a of functions\/a\.ts: they answer each other in a circle/,
   )
 })

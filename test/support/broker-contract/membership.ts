@@ -131,6 +131,15 @@ export function membershipContract(open: OpenBroker): void {
     hang = false
   })
 
+  test('A group has members as long as somebody is in it', async (t) => {
+    const { broker, group, join } = await setting(t)
+    assert.equal(await broker.hasMembers(group), false)
+    const { membership } = await join('a')
+    assert.equal(await broker.hasMembers(group), true)
+    await membership.leave()
+    await eventually(async () => !(await broker.hasMembers(group)), 'nobody is left')
+  })
+
   test('A fenced commit counts for the owner alone', async (t) => {
     const { broker, topic, join } = await setting(t)
     const progress = uniqueName('progress')
@@ -143,7 +152,7 @@ export function membershipContract(open: OpenBroker): void {
     const former = epochsOf(a)
     const fenced = (member: RecordedMember, epochs: ReadonlyMap<string, number>, key: string) =>
       broker.commit(progress, [{ ...placeOf(key), offset: 1 }], {
-        fence: { membership: member.membership, epochs },
+        fence: { membership: member.membership, epochs: onlyOf(epochs, key) },
       })
     for (const key of former.keys()) await fenced(a, former, key)
     const b = await join('b')
@@ -201,4 +210,8 @@ function placeOf(key: string): TopicPartition {
   const place = { topic: key.slice(0, slash), partition: Number(key.slice(slash + 1)) }
   assert.equal(partitionKey(place), key)
   return place
+}
+
+function onlyOf(epochs: ReadonlyMap<string, number>, key: string): Map<string, number> {
+  return new Map([...epochs].filter(([other]) => other === key))
 }

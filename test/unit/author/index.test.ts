@@ -3,7 +3,15 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import type { CloudEventV1 } from 'cloudevents'
 import * as millrace from 'millrace'
-import type { CloudEvent, Context, Handler, HandlerResult, Reply } from 'millrace'
+import type {
+  BatchContext,
+  BatchHandler,
+  CloudEvent,
+  Context,
+  Handler,
+  HandlerResult,
+  Reply,
+} from 'millrace'
 
 test('authors can import exactly these values', () => {
   assert.deepEqual(Object.keys(millrace).sort(), ['DeadLetter', 'Drop', 'Retry'])
@@ -19,6 +27,11 @@ test('authors can import exactly these names, each listed by hand', () => {
       .filter((name) => name !== ''),
   )
   assert.deepEqual(names.sort(), [
+    'BatchContext',
+    'BatchEntry',
+    'BatchHandler',
+    'BatchItemFailure',
+    'BatchResult',
     'CloudEvent',
     'Context',
     'DeadLetter',
@@ -52,6 +65,24 @@ test('the types take what handlers do', () => {
   // @ts-expect-error A number is no reply.
   const number: Handler = () => 7
   assert.ok([asPackage, results, handlers, untyped, number])
+})
+
+test('the types take what batches do', () => {
+  const single: Handler<{ n: number }> = ({ data }) => ({ type: 'next', data: data.n })
+  const batches: Array<BatchHandler<{ n: number }>> = [
+    () => {},
+    (events) => events.map(({ data }) => ({ type: 'next', data: data.n })),
+    (events) => events.map(({ data }) => (data.n > 0 ? undefined : new millrace.DeadLetter('no'))),
+    (events) => events.map((event) => single(event, {} as Context)),
+    async (events, context: BatchContext) => {
+      context.log.info(events.map((event) => context.of(event).idempotencyKey).join())
+      return { batchItemFailures: events.map(({ id }) => ({ itemIdentifier: id })) }
+    },
+    async (events) => Promise.all(events.map(async () => [{ type: 'next' }])),
+  ]
+  // @ts-expect-error One reply is no entry for each event.
+  const one: BatchHandler = () => ({ type: 'next' })
+  assert.ok([batches, one])
 })
 
 async function* manyReplies(): AsyncGenerator<Reply> {

@@ -8,7 +8,7 @@ import type {
   LogRecord,
   MembershipListener,
 } from '../../../runtime/contract/broker.ts'
-import type { TriggerManifest } from '../../../runtime/contract/manifest.ts'
+import { DEFAULT_DELIVERY, type TriggerManifest } from '../../../runtime/contract/manifest.ts'
 import { createMetrics } from '../../../runtime/telemetry/metrics.ts'
 import { SILENT } from '../../support/silent-log.ts'
 
@@ -18,7 +18,9 @@ const TRIGGER = {
   group: 'g',
   topic: 'orders',
   startFrom: 'earliest',
+  delivery: DEFAULT_DELIVERY,
 } as TriggerManifest
+const ORDERS = [{ topic: 'orders', partitions: 1 }]
 const OWNED: Assignment[] = [{ topic: 'orders', partition: 0, epoch: 1 }]
 const RECORDS: LogRecord[] = [0, 1, 2].map((offset) => ({
   offset,
@@ -33,19 +35,22 @@ function fakeLog(): { broker: Broker; listener: () => MembershipListener; answer
   let joined: JoinOptions | undefined
   const gate = Promise.withResolvers<void>()
   const broker: Partial<Broker> = {
-    topics: async () => [{ topic: 'orders', partitions: 1 }],
-    ranges: async (partitions) => partitions.map((at) => ({ ...at, start: 0, end: 3 })),
+    ensureTopic: async (topic) => ({ topic, partitions: 1 }),
+    topics: async (names) => ORDERS.filter(({ topic }) => names?.includes(topic)),
+    ranges: async (partitions) =>
+      partitions.map((at) => ({ ...at, start: 0, end: at.topic === 'orders' ? 3 : 0 })),
     committed: async (_group, partitions) => {
       await gate.promise
       return partitions.map((at) => ({ ...at, offset: 0, metadata: '' }))
     },
     commit: async () => {},
-    read: async (_at, from, { signal } = {}) => {
-      if (from === 3) {
+    read: async (at, from, { signal } = {}) => {
+      if (from === 3 || at.topic !== 'orders') {
         await new Promise<void>((resolve) => {
           signal?.addEventListener('abort', () => resolve(), { once: true })
         })
       }
+      if (at.topic !== 'orders') return { records: [], next: 0, start: 0, end: 0 }
       return { records: RECORDS.slice(from), next: 3, start: 0, end: 3 }
     },
     join: async (options) => {
@@ -80,14 +85,20 @@ function consumerOn(broker: Broker): { consumer: Consumer; seen: string[]; calls
       },
       close() {},
     }),
-    quarantine: async () => {},
+    refuse: async () => 'quarantined',
+    setPaused: () => {},
+    ensureTopics: async () => {},
+    names: {
+      retryTopic: (group) => `${group}.retry`,
+      transactionalId: () => 'id',
+      controlTopic: 'control',
+    },
     ledger: () => createMetrics().forTrigger('n/a'),
     settleDown: async () => {
       calls.push('settleDown')
     },
     goOn: () => calls.push('goOn'),
-    maxBufferBytes: 1024 * 1024,
-    commitIntervalMs: 60_000,
+    limits: { maxBufferBytes: 1024 * 1024, maxUnfinishedOffsets: 65_536, commitIntervalMs: 60_000 },
     log: SILENT,
   })
   return { consumer, seen, calls }

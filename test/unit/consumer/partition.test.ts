@@ -90,6 +90,7 @@ function bench(
       ...AT,
       from: { offset: options.from?.[index] ?? 0, metadata: '' },
       ledger: metrics.forTrigger(`n/${name}`),
+      maxUnfinished: 65_536,
       open: ({ onSettled }) => {
         end = onSettled
         return {
@@ -124,8 +125,9 @@ function bench(
       readers
         .map(({ cursor }) => cursor.trigger)
         .filter(({ name }) => event.attributes.id.includes(name)),
-    quarantine: async (record) => {
+    refuse: async (record) => {
       quarantined.push(record.value?.toString() ?? '')
+      return 'quarantined'
     },
     maxCursorBytes: () => (options.room ?? 1_000) * 600,
     log: SILENT,

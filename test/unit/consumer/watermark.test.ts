@@ -15,7 +15,7 @@ describe('Watermark', () => {
     mark.finish(100)
     assert.equal(mark.progress().offset, 105)
     mark.finish(105)
-    assert.deepEqual(mark.progress(), { offset: 110, metadata: '' })
+    assert.deepEqual(mark.progress(), { offset: 110, metadata: '', truncated: false })
   })
 
   it('remembers over a restart what is finished above the committed offset', () => {

@@ -1,101 +1,8 @@
 import assert from 'node:assert/strict'
-import { describe, it, type TestContext } from 'node:test'
-import type { AppendRecord, AppendResult, LogRecord } from '../../../runtime/contract/broker.ts'
-import type { DeliveryChannel } from '../../../runtime/contract/delivery.ts'
-import { DEFAULT_DELIVERY, type TriggerManifest } from '../../../runtime/contract/manifest.ts'
-import { TriggerDelivery } from '../../../runtime/delivery/trigger-delivery.ts'
-import { createMetrics } from '../../../runtime/telemetry/metrics.ts'
-import { again, done, failed, replyOf, ScriptedRunner } from '../../support/scripted-runner.ts'
-import { SILENT } from '../../support/silent-log.ts'
-import { sampleTrigger } from '../../support/sample-manifest.ts'
-
-const TRIGGER: TriggerManifest = {
-  ...sampleTrigger('orders'),
-  delivery: { ...DEFAULT_DELIVERY, retry: 1, backoffPolicy: 'linear' },
-  function: 'pricer',
-}
-
-type Accepts = (record: AppendRecord) => boolean
-
-interface Bench {
-  delivery: TriggerDelivery
-  runner: ScriptedRunner
-  channel: DeliveryChannel
-  /** `id:outcome`, in the order of settling. */
-  settled: string[]
-  /** How many events wait, each time that some begin to. */
-  waits: number[]
-  /** Records per append, oldest first; each waits for `answer`. */
-  appends: Array<{
-    records: readonly AppendRecord[]
-    answer: (ok?: boolean | Accepts) => Promise<void>
-  }>
-  send: (id: string, key?: string) => void
-  /** Lets the delivery hand out what is ready. */
-  turn: () => Promise<void>
-}
-
-function bench(t: TestContext, trigger: Partial<TriggerManifest> = {}): Bench {
-  t.mock.timers.enable({ apis: ['setTimeout', 'Date'] })
-  const runner = new ScriptedRunner()
-  const appends: Bench['appends'] = []
-  const settled: string[] = []
-  const waits: number[] = []
-  let ids = 0
-  const delivery = new TriggerDelivery({
-    trigger: { ...TRIGGER, ...trigger },
-    runner,
-    append: (records) =>
-      new Promise((resolve) => {
-        const answer = async (ok: boolean | Accepts = true): Promise<void> => {
-          const accepts = typeof ok === 'boolean' ? (): boolean => ok : ok
-          resolve(records.map((record): AppendResult => result(record, accepts(record))))
-          await turn()
-        }
-        appends.push({ records, answer })
-      }),
-    toReply: (reply) => recordTo('replies', String(reply.attributes.type)),
-    toDeadLetter: (letter) => recordTo('dlq', letter.event.attributes.id),
-    metrics: createMetrics().forTrigger('events/orders'),
-    log: SILENT,
-    nextId: () => ++ids,
-  })
-  const channel = delivery.open({
-    trigger: { ...TRIGGER, ...trigger },
-    topic: TRIGGER.topic,
-    partition: 0,
-    onWaiting: () => waits.push(channel.waiting),
-    onSettled: (record, outcome) => settled.push(`${record.value?.toString()}:${outcome}`),
-  })
-  let offset = 0
-  const send = (id: string, key?: string): void => {
-    const record: LogRecord = {
-      offset: offset++,
-      timestamp: 0,
-      key: key === undefined ? null : Buffer.from(key),
-      value: Buffer.from(id),
-      headers: [],
-    }
-    channel.deliver(record, {
-      attributes: { specversion: '1.0', id, source: '/test', type: 't' },
-      data: undefined,
-    })
-  }
-  return { delivery, runner, channel, settled, waits, appends, send, turn }
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
-}
-
-function result(record: AppendRecord, ok: boolean): AppendResult {
-  if (!ok) return { ok: false, topic: record.topic, error: new Error('the log is down') }
-  return { ok: true, topic: record.topic, partition: 0, offset: 0 }
-}
-
-function recordTo(topic: string, value: string): AppendRecord {
-  return { topic, key: null, value, headers: [], partitionBy: value }
-}
+import { describe, it } from 'node:test'
+import { DEFAULT_DELIVERY } from '../../../runtime/contract/manifest.ts'
+import { bench } from '../../support/delivery-bench.ts'
+import { again, done, failed, replyOf } from '../../support/scripted-runner.ts'
 
 describe('TriggerDelivery', () => {
   it('hands out in one batch what is there', async (t) => {
@@ -179,6 +86,22 @@ describe('TriggerDelivery', () => {
     )
   })
 
+  it('does not run again what is durable because an event behind it failed', async (t) => {
+    const { delivery, runner, settled, appends, send, turn } = bench(t)
+    send('a1', 'a')
+    send('a2', 'a')
+    await turn()
+    delivery.take([done(runner.take('a1'), [replyOf('r1')]), failed(runner.take('a2'))])
+    await appends[0]?.answer()
+    assert.deepEqual(settled, ['a1:acked'])
+    t.mock.timers.tick(1_000)
+    await turn()
+    assert.deepEqual(
+      runner.submitted.map((item) => [item.event.attributes.id, item.attempt]),
+      [['a2', 2]],
+    )
+  })
+
   it('does not let a later reply of a lane overtake one that is still being published', async (t) => {
     const { delivery, runner, settled, appends, send, turn } = bench(t)
     send('a1', 'a')
@@ -243,6 +166,73 @@ describe('TriggerDelivery', () => {
     await appends[0]?.answer()
     delivery.take([done(runner.take('a2'))])
     assert.deepEqual(settled, ['a1:deadlettered', 'a2:acked'])
+  })
+
+  it('says in the dead letter that the event was too old to be tried again', async (t) => {
+    const delivery = { ...DEFAULT_DELIVERY, maxAgeMs: 10_000 }
+    const b = bench(t, { delivery })
+    b.send('a')
+    await b.turn()
+    t.mock.timers.tick(3_000)
+    b.delivery.take([failed(b.runner.take('a'))])
+    t.mock.timers.tick(2_000)
+    await b.turn()
+    // 5 s old, and the next attempt would come after 4 s more: still in time.
+    b.delivery.take([failed(b.runner.take('a'))])
+    t.mock.timers.tick(4_000)
+    await b.turn()
+    b.delivery.take([failed(b.runner.take('a'), { message: 'no stock' })])
+    const [letter] = b.letters
+    assert.equal(letter?.attempts, 3)
+    assert.equal(
+      letter.fault.message,
+      'not tried again, since the event would be older than maxAge (PT10S) at its next attempt: no stock',
+    )
+    assert.equal(letter.fault.code, 'FN_HANDLER_THREW')
+  })
+
+  it('takes the first failure for the age of an event whose time the log does not know', async (t) => {
+    const b = bench(t, { delivery: { ...DEFAULT_DELIVERY, maxAgeMs: 10_000 } })
+    t.mock.timers.setTime(1_000_000)
+    b.send('a', undefined, -1)
+    await b.turn()
+    b.delivery.take([failed(b.runner.take('a'))])
+    assert.deepEqual(b.letters, [])
+    assert.deepEqual(b.waits, [1])
+  })
+
+  it('leaves the jitter of a wait to chance', async (t) => {
+    const b = bench(t, { delivery: { ...DEFAULT_DELIVERY, jitter: 0.5 } })
+    t.mock.method(Math, 'random', () => 0.5)
+    b.send('a')
+    await b.turn()
+    b.delivery.take([failed(b.runner.take('a'))])
+    t.mock.timers.tick(1_499)
+    await b.turn()
+    assert.equal(b.runner.has('a'), false)
+    t.mock.timers.tick(1)
+    await b.turn()
+    assert.equal(b.runner.has('a'), true)
+  })
+
+  it('lets a slow event hold its own key and no other', async (t) => {
+    const { delivery, runner, settled, send, turn } = bench(t)
+    send('slow', 'a')
+    await turn()
+    for (let i = 0; i < 3; i++) {
+      send(`a${i}`, 'a')
+      send(`b${i}`, 'b')
+      await turn()
+      assert.equal(runner.has(`a${i}`), false)
+      delivery.take([done(runner.take(`b${i}`))])
+    }
+    assert.deepEqual(settled, ['b0:acked', 'b1:acked', 'b2:acked'])
+    delivery.take([done(runner.take('slow'))])
+    await turn()
+    assert.deepEqual(
+      runner.submitted.map((item) => item.event.attributes.id),
+      ['a0', 'a1', 'a2'],
+    )
   })
 
   it('never lets go of an event whose dead letter cannot be written', async (t) => {

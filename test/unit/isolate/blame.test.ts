@@ -9,6 +9,7 @@ function casualties(change: Partial<Casualties>): Casualties {
     cause: 'cpu',
     starved: false,
     running: -1,
+    together: none,
     suspended: none,
     done: none,
     waiting: none,
@@ -24,6 +25,11 @@ test('the only handler that can have run is accused, and only it', () => {
 test('with another one suspended nobody is accused: all that started are suspects', () => {
   const verdict = blame(casualties({ running: 3, suspended: [1], done: [2], waiting: [4] }))
   assert.deepEqual(verdict, { accused: [], suspects: [3, 1, 2], innocent: [4] })
+})
+
+test('of a batch in its first stretch all are suspects, and nobody else', () => {
+  const verdict = blame(casualties({ running: 3, together: [5, 6], done: [2], waiting: [4] }))
+  assert.deepEqual(verdict, { accused: [], suspects: [3, 5, 6], innocent: [2, 4] })
 })
 
 test('in a continuation all that started are suspects', () => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Event } from '../../../runtime/contract/event.ts'
+import type { AttributeValue, Event } from '../../../runtime/contract/event.ts'
 import type { WorkReply } from '../../../runtime/contract/work.ts'
+import { isMillraceError } from '../../../runtime/errors.ts'
 import { completeReply } from '../../../runtime/publish/complete-reply.ts'
 
 const CAUSE: Event = {
@@ -78,4 +79,41 @@ describe('completeReply', () => {
     const { attributes } = completeReply(reply({ type: 'x' }), 0, { ...ORIGIN, cause })
     assert.equal(attributes['correlationid'], 'c0')
   })
+
+  const HOPS: Array<[cause: AttributeValue | undefined, reply: number]> = [
+    [undefined, 1],
+    [1, 2],
+    ['41', 42],
+    [254, 255],
+    ['many', 1],
+    ['1.5', 1],
+    ['', 1],
+    [true, 1],
+    [-7, 1],
+    ['-7', 1],
+  ]
+  for (const [millracehops, hops] of HOPS) {
+    it(`counts ${hops} in a row after a cause with ${JSON.stringify(millracehops)}`, () => {
+      const cause = { ...CAUSE, attributes: { ...CAUSE.attributes, millracehops } }
+      const { attributes } = completeReply(reply({ type: 'x', millracehops: 9 }), 0, {
+        ...ORIGIN,
+        cause,
+      })
+      assert.equal(attributes['millracehops'], hops)
+    })
+  }
+
+  for (const millracehops of [255, '255', 2 ** 31 - 1, '9'.repeat(400)]) {
+    it(`refuses a reply to a cause with ${String(millracehops).slice(0, 12)} before it`, () => {
+      const cause = { ...CAUSE, attributes: { ...CAUSE.attributes, millracehops } }
+      assert.throws(
+        () => completeReply(reply({ type: 'x', millracehops: 0 }), 0, { ...ORIGIN, cause }),
+        (error) => {
+          assert.ok(isMillraceError(error, 'FN_DELIVERY_HOP_LIMIT'))
+          assert.match(error.message, /reply 0 of type x .* since the event a1/)
+          return true
+        },
+      )
+    })
+  }
 })

@@ -1,0 +1,358 @@
+/**
+ * One partition of a broker's topic that this process owns, with all that follows from owning it: the
+ * cursor of each trigger, the replayed events of those triggers, and the writer of transactions.
+ *
+ * A trigger's retry topic has no owners of its own: its partition belongs to whoever owns the partition
+ * of the same number of the broker's topic, where the events came from. So an event that is replayed
+ * meets later events of its key in the same lanes.
+ */
+import {
+  partitionKey,
+  type Assignment,
+  type CommitOptions,
+  type TopicPartition,
+} from '../contract/broker.ts'
+import type { DeliveryChannel } from '../contract/delivery.ts'
+import type { Event } from '../contract/event.ts'
+import type { TriggerManifest } from '../contract/manifest.ts'
+import { backOff } from './backoff.ts'
+import type { ConsumerOptions } from './consumer-options.ts'
+import { Cursor } from './cursor.ts'
+import { Dedupe } from './dedupe.ts'
+import { readTail } from './dedupe-tail.ts'
+import { ExactlyOnce } from './exactly-once.ts'
+import { Partition } from './partition.ts'
+import {
+  retryStart,
+  startingPoints,
+  type StartLog,
+  type StartingPoint,
+  type StartingPoints,
+} from './starting-points.ts'
+
+export interface OwnedPartitionOptions extends ConsumerOptions {
+  assignment: Assignment
+  /** The ownership, as commits have to prove it. */
+  fence: () => NonNullable<CommitOptions['fence']>
+  /** Room of one cursor; see `PartitionOptions`. */
+  maxCursorBytes: () => number
+  isPaused: (trigger: TriggerManifest) => boolean
+}
+
+/** Where the replayed events of one trigger come from. */
+interface RetrySource {
+  partition: Partition
+  trigger: TriggerManifest
+}
+
+export class OwnedPartition {
+  readonly assignment: Assignment
+  readonly #options: OwnedPartitionOptions
+  readonly #main: Partition
+  readonly #retries: RetrySource[] = []
+  readonly #stop = new AbortController()
+  readonly #exactlyOnce: ExactlyOnce
+
+  /** `starts` has the starting points of all triggers but those with `exactlyOnce`. */
+  static async open(
+    options: OwnedPartitionOptions,
+    starts: StartingPoints,
+  ): Promise<OwnedPartition> {
+    const owned = new OwnedPartition(options, starts)
+    try {
+      if (owned.#main.cursors.some(isExactlyOnce)) await owned.#exactlyOnce.takeOver()
+      await owned.findRetries()
+      return owned
+    } catch (error) {
+      await owned.stop()
+      owned.close()
+      throw error
+    }
+  }
+
+  private constructor(options: OwnedPartitionOptions, starts: StartingPoints) {
+    this.#options = options
+    this.assignment = options.assignment
+    const at = this.#at
+    this.#exactlyOnce = new ExactlyOnce({
+      at,
+      broker: options.broker,
+      transactionalId: options.names.transactionalId(at),
+      fence: options.fence,
+      ensureTopics: options.ensureTopics,
+      withdraw: () => this.#withdraw(),
+      restart: (log) => this.#restart(log),
+      log: options.log,
+      stop: this.#stop.signal,
+    })
+    const cursors = options.triggers
+      .filter((trigger) => trigger.topic === at.topic)
+      .map((trigger) => {
+        if (trigger.delivery.exactlyOnce) return this.#mainCursor(trigger, NOT_TAKEN_OVER)
+        return this.#mainCursor(trigger, starts(trigger, at))
+      })
+    this.#main = this.#partition(at, cursors, (event) => options.match(at.topic, event))
+  }
+
+  get key(): string {
+    return partitionKey(this.assignment)
+  }
+
+  *cursors(): Generator<Cursor> {
+    yield* this.#main.cursors
+    for (const { partition } of this.#retries) yield* partition.cursors
+  }
+
+  attached(cursor: Cursor): boolean {
+    return this.#partitionOf(cursor).attached(cursor)
+  }
+
+  endFor(cursor: Cursor): number {
+    return Math.max(this.#partitionOf(cursor).end, cursor.position)
+  }
+
+  troubles(): string[] {
+    const troubles = [this.#exactlyOnce.trouble, this.#main.trouble]
+    for (const { partition } of this.#retries) troubles.push(partition.trouble)
+    for (const cursor of this.cursors()) troubles.push(cursor.trouble, cursor.commitTrouble)
+    return troubles.filter((trouble) => trouble !== undefined)
+  }
+
+  start(): void {
+    this.#main.start()
+    for (const { partition } of this.#retries) partition.start()
+    for (const cursor of this.#main.cursors) this.#restoreDedupe(cursor)
+  }
+
+  /** Cursors whose progress is committed by itself, not in transactions. */
+  appending(): Cursor[] {
+    return [...this.cursors()].filter((cursor) => !isExactlyOnce(cursor))
+  }
+
+  /** Commits the progress of the others as far as no transaction has done it. Never rejects. */
+  commit(): Promise<void> {
+    return this.#exactlyOnce.commit([...this.cursors()].filter(isExactlyOnce))
+  }
+
+  setPaused(trigger: TriggerManifest, paused: boolean): void {
+    for (const cursor of this.cursors()) if (cursor.trigger === trigger) cursor.paused = paused
+    this.#wake()
+  }
+
+  /** Opens the retry topics that are there and not open yet. */
+  async findRetries(): Promise<void> {
+    const { broker, triggers, names } = this.#options
+    const retryTopic = (group: string): string => names.retryTopic(group)
+    const wanted = triggers.filter(
+      (trigger) =>
+        trigger.topic === this.#at.topic && !this.#retries.some((one) => one.trigger === trigger),
+    )
+    if (wanted.length === 0) return
+    const found = await broker.topics(wanted.map(({ group }) => retryTopic(group)))
+    for (const trigger of wanted) {
+      const info = found.find(({ topic }) => topic === retryTopic(trigger.group))
+      if (info === undefined || this.#at.partition >= info.partitions) continue
+      const at = { topic: info.topic, partition: this.#at.partition }
+      const log = trigger.delivery.exactlyOnce ? this.#exactlyOnce.startLog : broker
+      if (log === undefined) continue // its partition is being taken over
+      const start = await retryStart(log, trigger, at)
+      if (this.#stop.signal.aborted) return
+      const cursor = this.#retryCursor(trigger, at, start)
+      const partition = this.#partition(at, [cursor], () => [trigger])
+      this.#retries.push({ partition, trigger })
+      if (this.#main.started) partition.start()
+    }
+  }
+
+  /** Asks again for triggers that could not start: a group with members, an offset that was lost. */
+  async askAgain(): Promise<void> {
+    for (const old of this.cursors()) {
+      if (!old.troublePasses || old.closed) continue
+      const start = await this.#startOf(old)
+      if (start === undefined || start.trouble !== undefined) continue
+      if (this.#stop.signal.aborted || old.closed) continue
+      this.#options.log.info({ group: old.trigger.group }, 'the trigger goes on')
+      this.#replace(old, this.#cursorLike(old, start))
+    }
+  }
+
+  /** Stops reading; resolves when no read is under way. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await Promise.all([this.#main.stop(), ...this.#retries.map((one) => one.partition.stop())])
+  }
+
+  /** The partition is another's: what is unfinished here is discarded. */
+  close(): void {
+    void this.stop()
+    for (const cursor of this.cursors()) cursor.close()
+    void this.#exactlyOnce.close()
+  }
+
+  get #at(): TopicPartition {
+    const { topic, partition } = this.assignment
+    return { topic, partition }
+  }
+
+  #partitionOf(cursor: Cursor): Partition {
+    const retry = this.#retries.find(({ partition }) => partition.cursors.includes(cursor))
+    return retry?.partition ?? this.#main
+  }
+
+  #wake(): void {
+    this.#main.wake()
+    for (const { partition } of this.#retries) partition.wake()
+  }
+
+  #partition(
+    at: TopicPartition,
+    cursors: readonly Cursor[],
+    match: (event: Event) => readonly TriggerManifest[],
+  ): Partition {
+    const { broker, decode, refuse, maxCursorBytes, log } = this.#options
+    return new Partition({
+      at,
+      cursors,
+      broker,
+      decode: (record) => decode(record, at),
+      match,
+      refuse: (record, reason) => refuse(at, record, reason),
+      maxCursorBytes,
+      log,
+    })
+  }
+
+  #mainCursor(trigger: TriggerManifest, start: StartingPoint): Cursor {
+    const { dedupe } = trigger
+    const cursor = this.#cursor(trigger, this.#at, {
+      start,
+      dedupe: dedupe === undefined ? undefined : new Dedupe(dedupe),
+    })
+    cursor.restoring = dedupe !== undefined
+    return cursor
+  }
+
+  #cursor(
+    trigger: TriggerManifest,
+    at: TopicPartition,
+    more: { start: StartingPoint; dedupe?: Dedupe | undefined; beside?: DeliveryChannel },
+  ): Cursor {
+    const { start, dedupe, beside } = more
+    const { openChannel, ledger, limits, isPaused } = this.#options
+    const { exactlyOnce } = trigger.delivery
+    const cursor: Cursor = new Cursor({
+      trigger,
+      ...at,
+      from: start.from,
+      ledger: ledger(trigger),
+      maxUnfinished: limits.maxUnfinishedOffsets,
+      dedupe,
+      open: (listener) =>
+        openChannel({
+          trigger,
+          ...at,
+          ...listener,
+          ...(beside === undefined ? {} : { beside }),
+          ...(exactlyOnce
+            ? { transact: (output) => this.#exactlyOnce.write({ cursor, ...output }) }
+            : {}),
+        }),
+      onRoom: () => this.#partitionOf(cursor).wake(),
+    })
+    cursor.paused = isPaused(trigger)
+    cursor.trouble = start.trouble
+    cursor.troublePasses = start.passing === true
+    return cursor
+  }
+
+  /** Nothing of a trigger with `exactlyOnce` goes on; what it has under way is discarded. */
+  #withdraw(): void {
+    for (const cursor of this.cursors()) {
+      if (isExactlyOnce(cursor)) this.#partitionOf(cursor).withdraw(cursor)
+    }
+  }
+
+  #replace(old: Cursor, fresh: Cursor): void {
+    this.#partitionOf(old).replace(old, fresh)
+    if (fresh.restoring) this.#restoreDedupe(fresh)
+  }
+
+  /** Reads the partition's tail for a trigger that recognises duplicates; until then it waits. */
+  #restoreDedupe(cursor: Cursor): void {
+    const { dedupe } = cursor
+    if (dedupe === undefined || cursor.trouble !== undefined) return
+    const { broker, decode, match, log } = this.#options
+    const { signal } = this.#stop
+    const at = this.#at
+    const restore = async (): Promise<void> => {
+      for (let turn = 0; !signal.aborted && !cursor.closed; turn++) {
+        try {
+          await readTail({
+            broker,
+            at,
+            progress: cursor.committed,
+            dedupe,
+            decode: (record) => decode(record, at),
+            matches: (event) => match(at.topic, event).includes(cursor.trigger),
+            signal,
+          })
+          cursor.restoring = false
+          return this.#main.wake()
+        } catch (error) {
+          if (signal.aborted) return
+          log.warn({ ...at, error: String(error) }, 'reading ended events failed; trying again')
+          await backOff(turn, signal)
+        }
+      }
+    }
+    void restore()
+  }
+
+  /** Fresh cursors for the triggers with `exactlyOnce`, the main ones first, since they give the lanes. */
+  async #restart(log: StartLog): Promise<void> {
+    const main = this.#main.cursors.filter(isExactlyOnce)
+    const triggers = main.map(({ trigger }) => trigger)
+    const starts = await startingPoints(log, triggers, [this.#at], this.#options.log)
+    for (const old of main) {
+      this.#replace(old, this.#cursorLike(old, starts(old.trigger, this.#at)))
+    }
+    for (const { partition } of this.#retries) {
+      for (const old of partition.cursors.filter(isExactlyOnce)) {
+        this.#replace(old, this.#cursorLike(old, await retryStart(log, old.trigger, old)))
+      }
+    }
+  }
+
+  /** Where a cursor would start now; undefined while its partition is being taken over. */
+  async #startOf({ trigger, topic, partition }: Cursor): Promise<StartingPoint | undefined> {
+    const { broker } = this.#options
+    const log = trigger.delivery.exactlyOnce ? this.#exactlyOnce.startLog : broker
+    if (log === undefined) return undefined
+    const at = { topic, partition }
+    if (topic !== this.#at.topic) return retryStart(log, trigger, at)
+    return (await startingPoints(log, [trigger], [at], SAY_NOTHING))(trigger, at)
+  }
+
+  /** Another cursor in the same place, with the same lanes. */
+  #cursorLike({ trigger, topic, partition }: Cursor, start: StartingPoint): Cursor {
+    if (topic === this.#at.topic) return this.#mainCursor(trigger, start)
+    return this.#retryCursor(trigger, { topic, partition }, start)
+  }
+
+  #retryCursor(trigger: TriggerManifest, at: TopicPartition, start: StartingPoint): Cursor {
+    const main = this.#main.cursors.find((cursor) => cursor.trigger === trigger) as Cursor
+    return this.#cursor(trigger, at, { start, beside: main.channel })
+  }
+}
+
+function isExactlyOnce({ trigger }: Cursor): boolean {
+  return trigger.delivery.exactlyOnce
+}
+
+/** Nothing is read for a trigger with `exactlyOnce` before a former owner is fenced. */
+const NOT_TAKEN_OVER: StartingPoint = {
+  from: { offset: 0, metadata: '' },
+  trouble: 'its partition is being taken over',
+}
+
+const SAY_NOTHING = { error: () => {} }

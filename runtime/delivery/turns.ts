@@ -1,0 +1,77 @@
+/**
+ * What a lane does between two runs: nothing while it is empty, wait while a retry does, or stand in
+ * line for the function.
+ */
+import { ownCopy, type Channel, type Lane, type Task } from './lane.ts'
+import { after } from './timer.ts'
+
+export class Turns {
+  readonly #ready: (lane: Lane) => void
+
+  /** `ready`: the lane stands in line. */
+  constructor(ready: (lane: Lane) => void) {
+    this.#ready = ready
+  }
+
+  /** A new event of its lane. */
+  add(task: Task): void {
+    const { lane } = task
+    lane.queue.push(task)
+    if (lane.running > 0) return
+    if (lane.notBefore > 0) waits(task)
+    else if (lane.queue.length === 1) this.#ready(lane)
+  }
+
+  /** The event runs once more, before those of its lane that have not run. */
+  runAgain(task: Task): void {
+    task.lane.again.push(task)
+    this.over(task)
+  }
+
+  /** An event of the lane's run has ended or runs again; the last one ends the run. */
+  over(task: Task): void {
+    const { lane, channel } = task
+    lane.running--
+    if (lane.running > 0) return
+    lane.endRun()
+    if (lane.queue.length === 0) return forget(lane, channel)
+    const waitMs = lane.notBefore - Date.now()
+    if (waitMs > 0) return this.#wait(lane, channel, waitMs)
+    lane.notBefore = 0
+    this.#ready(lane)
+  }
+
+  /** What waits of the channel is forgotten; lanes that it shares go on with what else they have. */
+  close(channel: Channel): void {
+    for (const lane of channel.lanes.values()) {
+      lane.drop(channel)
+      if (lane.queue.length > 0 || lane.running > 0) continue
+      lane.cancelWait?.()
+      forget(lane, channel)
+    }
+    for (const cancel of channel.waits) cancel()
+  }
+
+  #wait(lane: Lane, channel: Channel, waitMs: number): void {
+    for (const task of lane.queue) waits(task)
+    const cancel = after(waitMs, () => {
+      lane.cancelWait = undefined
+      channel.waits.delete(cancel)
+      for (const task of lane.queue) task.channel.waiting--
+      lane.notBefore = 0
+      this.#ready(lane)
+    })
+    lane.cancelWait = cancel
+    if (lane.key === undefined) channel.waits.add(cancel)
+    channel.onWaiting()
+  }
+}
+
+function waits(task: Task): void {
+  ownCopy(task)
+  task.channel.waiting++
+}
+
+function forget(lane: Lane, { lanes }: Channel): void {
+  if (lane.key !== undefined && lanes.get(lane.key) === lane) lanes.delete(lane.key)
+}

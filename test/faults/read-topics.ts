@@ -1,0 +1,84 @@
+/** Everything that the log holds in the end, for the checker. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { quarantineTopic } from '../../runtime/broker/names.ts'
+import type { Broker, LogRecord, TopicPartition } from '../../runtime/contract/broker.ts'
+import { FUNCTIONS, type FunctionName } from '../invariants/load-record.ts'
+import { loggedEvent, type RawRecord, type TopicsRead } from '../invariants/logged-event.ts'
+import { forEachFunction, type ChainNames } from './chain.ts'
+
+export type Log = Pick<Broker, 'topics' | 'ranges' | 'read' | 'committed'>
+
+/** Hands over each record of a topic, those of a partition in their order; a missing topic has none. */
+export type TopicReader = (topic: string, take: (record: RawRecord) => void) => Promise<void>
+
+const LAG_EVERY_MS = 250
+
+export async function readTopics(names: ChainNames, read: TopicReader): Promise<TopicsRead> {
+  const topics: TopicsRead = { events: [], deadLetters: forEachFunction(() => []), strange: [] }
+  const into = (events: TopicsRead['events']) => (record: RawRecord) => {
+    const event = loggedEvent(record)
+    if (typeof event === 'string') topics.strange.push(event)
+    else events.push(event)
+  }
+  await read(names.topic, into(topics.events))
+  for (const name of FUNCTIONS) await read(names.deadLetters[name], into(topics.deadLetters[name]))
+  await read(quarantineTopic(names.topic), ({ topic, partition, offset }) => {
+    topics.strange.push(`${topic}/${partition}/${offset} was quarantined`)
+  })
+  return topics
+}
+
+/** Reads with the product's own driver. */
+export function driverReader(log: Log): TopicReader {
+  return async (topic, take) => {
+    for (const at of await partitionsOf(log, topic)) {
+      const [range] = await log.ranges([at])
+      for (let position = range?.start ?? 0; position < (range?.end ?? 0);) {
+        const batch = await log.read(at, position, { maxBytes: 4 << 20, waitMs: 500 })
+        for (const record of batch.records) take(rawRecord(at, record))
+        if (batch.next <= position) throw new Error(`${topic} cannot be read past ${position}`)
+        position = batch.next
+      }
+    }
+  }
+}
+
+/** Resolves when every trigger has committed up to the end of the log. */
+export async function caughtUp(log: Log, names: ChainNames, deadlineMs: number): Promise<void> {
+  const partitions = await partitionsOf(log, names.topic)
+  const deadline = Date.now() + deadlineMs
+  for (;;) {
+    const lags: Partial<Record<FunctionName, number>> = {}
+    const ends = new Map((await log.ranges(partitions)).map((one) => [one.partition, one.end]))
+    for (const name of FUNCTIONS) {
+      const committed = await log.committed(names.groups[name], partitions)
+      lags[name] = committed.reduce(
+        (sum, one) => sum + (ends.get(one.partition) ?? 0) - (one.offset ?? 0),
+        0,
+      )
+    }
+    if (Object.values(lags).every((lag) => lag === 0)) return
+    if (Date.now() > deadline) {
+      throw new Error(`lag after ${deadlineMs} ms: ${JSON.stringify(lags)}`)
+    }
+    await delay(LAG_EVERY_MS)
+  }
+}
+
+async function partitionsOf(log: Log, topic: string): Promise<TopicPartition[]> {
+  const [info] = await log.topics([topic])
+  return Array.from({ length: info?.partitions ?? 0 }, (_, partition) => ({ topic, partition }))
+}
+
+function rawRecord(at: TopicPartition, record: LogRecord): RawRecord {
+  const headers: Record<string, string> = {}
+  for (const [name, value] of record.headers) headers[name.toString()] = value?.toString() ?? ''
+  return {
+    ...at,
+    offset: record.offset,
+    at: record.timestamp,
+    key: record.key?.toString() ?? null,
+    headers,
+    value: record.value?.toString() ?? null,
+  }
+}
