@@ -9,8 +9,11 @@ import { eventsCommand } from './commands/events.ts'
 import { explainCommand } from './commands/explain.ts'
 import { lagCommand } from './commands/lag.ts'
 import { mainJobCommand } from './commands/main-job.ts'
+import { pauseCommand } from './commands/pause.ts'
+import { resumeCommand } from './commands/resume.ts'
 import { sendCommand } from './commands/send.ts'
 import { startCommand } from './commands/start.ts'
+import { whyCommand } from './commands/why.ts'
 import { EXIT, report } from './output.ts'
 
 // Whoever reads our output may have had enough: `fn events | head`.
@@ -30,7 +33,10 @@ const program = new Command('fn')
   .addCommand(sendCommand())
   .addCommand(eventsCommand())
   .addCommand(explainCommand())
+  .addCommand(whyCommand())
   .addCommand(lagCommand())
+  .addCommand(pauseCommand())
+  .addCommand(resumeCommand())
   .addCommand(dlqCommand())
   .addCommand(mainJobCommand(), { hidden: true })
 

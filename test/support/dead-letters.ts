@@ -13,7 +13,6 @@ import type { TriggerManifest } from '../../runtime/contract/manifest.ts'
 import type { Fault } from '../../runtime/contract/outcome.ts'
 import { deadLetterRecord } from '../../runtime/dlq/dead-letter.ts'
 import { sampleTrigger } from './sample-manifest.ts'
-import { withSimpleTransactor } from './simple-transactor.ts'
 
 export const TRIGGER: TriggerManifest = sampleTrigger('orders')
 export const LETTERS = deadLetterTopic(TRIGGER.group)
@@ -44,7 +43,7 @@ export interface DeadLetterLog extends Log {
 
 export async function deadLetterLog(t: TestContext): Promise<DeadLetterLog> {
   const dir = await mkdtemp(join(tmpdir(), 'millrace-dlq-'))
-  const broker = withSimpleTransactor(await createEmbeddedBroker({ dir, partitions: 2 }))
+  const broker = await createEmbeddedBroker({ dir, partitions: 2 })
   t.after(async () => {
     await broker.close()
     await rm(dir, { recursive: true, force: true })

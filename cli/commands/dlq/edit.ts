@@ -14,7 +14,7 @@ import { EXIT, print, say } from '../../output.ts'
 import { checkData } from './check-data.ts'
 
 interface EditFlags {
-  data?: string
+  file?: string
   json: boolean
 }
 
@@ -26,7 +26,7 @@ export function editCommand(): Command {
   withLogFlags(command)
     .argument('<ref>', 'topic/partition/offset, as fn dlq list prints it')
     .option(
-      '--data <file>',
+      '-f, --file <file>',
       'take the data from a file, or - for standard input; else $EDITOR opens',
     )
     .option('--json', 'one JSON object', false)
@@ -40,12 +40,12 @@ async function runEdit(access: LogAccess, options: EditFlags, ref: string): Prom
   const { attributes, data: before } = decodeRecord(open.record)
   const check = { type: attributes.type, datacontenttype: attributes.datacontenttype }
   let data: Buffer
-  if (options.data === undefined) {
+  if (options.file === undefined) {
     data = await edited(before, (after) =>
       checkData(after, { ...check, projectDir: process.cwd() }),
     )
   } else {
-    data = await readInput(options.data)
+    data = await readInput(options.file)
     await checkData(data, { ...check, projectDir: process.cwd() })
   }
   if (before !== undefined && data.equals(before.bytes)) {
@@ -66,13 +66,13 @@ async function edited(
   if (before?.kind === 'binary') {
     throw new MillraceError(
       'FN_CLI_USAGE',
-      'the data is not text, which an editor would damage; give the new bytes with --data FILE',
+      'the data is not text, which an editor would damage; give the new bytes with --file FILE',
     )
   }
   // oxlint-disable-next-line node/no-process-env -- the terminal's editor, no configuration of ours
   const editor = process.env['VISUAL'] ?? process.env['EDITOR']
   if (!editor) {
-    throw new MillraceError('FN_CLI_USAGE', 'EDITOR is not set; set it, or give --data FILE')
+    throw new MillraceError('FN_CLI_USAGE', 'EDITOR is not set; set it, or give --file FILE')
   }
   const dir = await mkdtemp(join(tmpdir(), 'millrace-edit-'))
   const file = join(dir, before?.kind === 'text' ? 'data.txt' : 'data.json')
@@ -82,7 +82,7 @@ async function edited(
   try {
     await check(after)
   } catch (error) {
-    say(`what you wrote is kept in ${file}; correct it and give it with --data`)
+    say(`what you wrote is kept in ${file}; correct it and give it with --file`)
     throw error
   }
   await rm(dir, { recursive: true })

@@ -8,7 +8,6 @@ import { serveAdmin } from '../../../runtime/admin/server.ts'
 import { createEmbeddedBroker } from '../../../runtime/broker/embedded/broker.ts'
 import type { AppendRecord, Broker } from '../../../runtime/contract/broker.ts'
 import { isMillraceError } from '../../../runtime/errors.ts'
-import { withSimpleTransactor } from '../../support/simple-transactor.ts'
 
 const TRACE = { attempts: new Array<never>(), outcome: 'acked', endedAt: 5 } as const
 
@@ -16,7 +15,7 @@ async function opened(
   t: TestContext,
 ): Promise<{ broker: Broker; client: AdminClient; socket: string; close: () => Promise<void> }> {
   const dir = await mkdtemp(join(tmpdir(), 'millrace-admin-'))
-  const broker = withSimpleTransactor(await createEmbeddedBroker({ dir: join(dir, 'data') }))
+  const broker = await createEmbeddedBroker({ dir: join(dir, 'data') })
   const socket = join(dir, 'admin.sock')
   const server = await serveAdmin({
     socket,

@@ -1,0 +1,63 @@
+/** The triggers that an operator command may name: of the build in this folder, and of a running runtime. */
+import { resolve } from 'node:path'
+import { readManifest } from '../builder/manifest-file.ts'
+import { retryTopic } from '../runtime/broker/names.ts'
+import type { Config } from '../runtime/config/schema.ts'
+import { triggerName, type TriggerManifest } from '../runtime/contract/manifest.ts'
+import { isMillraceError, MillraceError } from '../runtime/errors.ts'
+import type { LogAccess } from './log-access.ts'
+
+export interface KnownTrigger {
+  /** `namespace/name`. */
+  name: string
+  group: string
+  topic: string
+}
+
+/** The triggers of the build, or undefined where there is none that can be read. */
+export async function builtTriggers(config: Config): Promise<TriggerManifest[] | undefined> {
+  try {
+    const { functions } = await readManifest(resolve(config.build))
+    return functions.flatMap((one) => one.triggers)
+  } catch (error) {
+    if (isMillraceError(error, 'FN_MANIFEST_INVALID')) return undefined
+    throw error
+  }
+}
+
+/** By its name, or by the last part of it where only one has that. Throws `FN_CLI_NOT_FOUND`. */
+export async function findTrigger(
+  access: LogAccess,
+  config: Config,
+  name: string,
+): Promise<KnownTrigger> {
+  const known = await knownTriggers(access, config)
+  const exact = known.get(name)
+  if (exact !== undefined) return exact
+  const ending = [...known.values()].filter((one) => one.name.endsWith(`/${name}`))
+  const [only] = ending
+  if (only !== undefined && ending.length === 1) return only
+  const names = [...known.keys()].toSorted()
+  throw new MillraceError(
+    'FN_CLI_NOT_FOUND',
+    names.length === 0
+      ? `there is no trigger ${name}: neither a build nor a running runtime was found here; run fn build, or change to the project's folder`
+      : `there is no trigger ${name}; there are ${names.join(', ')}`,
+  )
+}
+
+async function knownTriggers(
+  access: LogAccess,
+  config: Config,
+): Promise<Map<string, KnownTrigger>> {
+  const known = new Map<string, KnownTrigger>()
+  const live = access.live === undefined ? [] : (await access.live()).cursors
+  for (const { trigger, group, topic } of live) {
+    if (topic !== retryTopic(group)) known.set(trigger, { name: trigger, group, topic })
+  }
+  for (const trigger of (await builtTriggers(config)) ?? []) {
+    const name = triggerName(trigger)
+    known.set(name, { name, group: trigger.group, topic: trigger.topic })
+  }
+  return known
+}
