@@ -11,6 +11,7 @@ import type { ProcessedStatus, TriggerMetrics } from '../contract/metrics.ts'
 import type { Fault } from '../contract/outcome.ts'
 import type { WorkReply, WorkResult } from '../contract/work.ts'
 import { isMillraceError, type ErrorCode } from '../errors.ts'
+import type { DeliveryHistory } from './history.ts'
 import type { Lane, Task } from './lane.ts'
 import { Outbox, type Completion, type Settled } from './outbox.ts'
 import { decide } from './policy.ts'
@@ -23,6 +24,8 @@ export interface VerdictOptions {
   toReply(reply: WorkReply, index: number, cause: Event): AppendRecord
   toDeadLetter(letter: DeadLetter): AppendRecord
   metrics: TriggerMetrics
+  /** What it remembers of the last events, for people who ask. */
+  history: DeliveryHistory
   log: Logger
   /** Takes a result out of the function's hands: its event, unless it is another trigger's. */
   back: (result: WorkResult) => Task | undefined
@@ -30,6 +33,8 @@ export interface VerdictOptions {
   /** Output has become durable or was refused. */
   published: () => void
 }
+
+type Done = Extract<WorkResult, { status: 'done' }>
 
 /** The guide's `status` label of each outcome that the delivery gives. */
 const STATUS = {
@@ -92,19 +97,19 @@ export class Verdict {
     this.#logLines(task, result)
     switch (result.status) {
       case 'dropped':
+        this.#options.history.recordAttempt(task, result)
         this.#options.log.info({ ...this.#about(task), reason: result.reason }, 'event dropped')
         if (task.lane.publishing === 0) return this.#end(task, 'dropped')
         return this.#complete({ task, outcome: 'dropped', records: [] }, completions)
       case 'failed':
-        return this.#failed(task, result.fault, completions)
+        return this.#failed(task, result.fault, completions, result.durationMs)
       case 'done':
-        return this.#done(task, result.replies, completions)
+        return this.#done(task, result, completions)
     }
   }
 
-  #done(task: Task, replies: readonly WorkReply[], completions: Completion[]): void {
-    // What stands behind one that is being published ends after it.
-    if (replies.length === 0 && task.lane.publishing === 0) return this.#end(task, 'acked')
+  #done(task: Task, result: Done, completions: Completion[]): void {
+    const { replies, durationMs } = result
     let records: AppendRecord[]
     try {
       records = replies.map((reply, index) => this.#options.toReply(reply, index, task.event))
@@ -118,16 +123,25 @@ export class Verdict {
           message: error.message,
         },
         completions,
+        durationMs,
       )
     }
+    this.#options.history.recordAttempt(task, result)
+    // What stands behind one that is being published ends after it.
+    if (records.length === 0 && task.lane.publishing === 0) return this.#end(task, 'acked')
     this.#complete({ task, outcome: 'acked', records }, completions)
   }
 
-  #failed(task: Task, fault: Fault, completions: Completion[]): void {
+  #failed(task: Task, fault: Fault, completions: Completion[], durationMs = 0): void {
     if (task.firstFailedAt === 0) task.firstFailedAt = Date.now()
     const { trigger } = this.#options
     const failure = { attempt: task.attempt, ageMs: ageMs(task) }
     const decision = decide(fault, failure, trigger.delivery, Math.random)
+    this.#options.history.recordAttempt(
+      task,
+      { status: 'failed', durationMs },
+      { fault, ...(decision.kind === 'retry' ? { retryInMs: decision.waitMs } : {}) },
+    )
     const about = {
       ...this.#about(task),
       attempt: task.attempt,
@@ -221,6 +235,7 @@ export class Verdict {
     this.#options.metrics.processed(type, STATUS[outcome], task.spentMs / 1000)
     const { channel, lane, replayOf } = task
     if (replayOf !== undefined && lane.key !== undefined) channel.parking?.over(lane.key, replayOf)
+    this.#options.history.recordEnd(task, outcome)
     channel.onSettled(task.record, outcome)
     this.#options.turns.over(task)
   }
