@@ -21,10 +21,9 @@ export interface Attempted {
   readonly durationMs: number
 }
 
-export interface Failure {
+interface Failure {
   fault: Pick<Fault, 'code' | 'class' | 'message'>
-  /** Wait until the next attempt, where one follows. */
-  retryInMs?: number
+  retryInMs: number | undefined
 }
 
 export const MAX_DELIVERIES = 10_000
@@ -50,21 +49,29 @@ export class DeliveryHistory {
    * An attempt has its result. A first attempt begins a new delivery, also of an event that was delivered
    * before: its partition came back.
    */
-  recordAttempt(task: Delivered, result: Attempted, failure?: Failure): void {
+  recordAttempt(task: Delivered, result: Attempted): void {
     const { channel, record, attempt } = task
     const place = this.#deliveries.placeOf(channel.topic, channel.partition)
     let slot = attempt === 1 ? NONE : this.#deliveries.openSlot(place, record.offset)
     if (slot === NONE) slot = this.#deliveries.add(place, record.offset)
     const before = this.#deliveries.lastAttempt[slot] as number
-    const added = this.#attempts.add(attempt, result, before)
-    this.#deliveries.lastAttempt[slot] = added
-    if (failure !== undefined) this.#attempts.fail(added, failure)
+    this.#deliveries.lastAttempt[slot] = this.#attempts.add(attempt, result, before)
+  }
+
+  /**
+   * The last attempt has failed: its handler, or what became of its replies. `retryInMs` is the wait until
+   * the next one, where one follows.
+   */
+  recordFailure(task: Delivered, fault: Failure['fault'], retryInMs?: number): void {
+    const slot = this.#openSlot(task)
+    if (slot === NONE) return
+    const last = this.#deliveries.lastAttempt[slot] as number
+    this.#attempts.fail(last, { fault, retryInMs })
   }
 
   /** An event has ended. One without a remembered attempt is left out. */
   recordEnd(task: Delivered, outcome: Outcome): void {
-    const place = this.#deliveries.placeOf(task.channel.topic, task.channel.partition)
-    const slot = this.#deliveries.openSlot(place, task.record.offset)
+    const slot = this.#openSlot(task)
     if (slot !== NONE) this.#deliveries.end(slot, outcome)
   }
 
@@ -81,6 +88,11 @@ export class DeliveryHistory {
       attempts: this.#attempts.upTo(this.#deliveries.lastAttempt[slot] as number),
       ...this.#deliveries.endOf(slot),
     }
+  }
+
+  #openSlot({ channel, record }: Delivered): number {
+    const place = this.#deliveries.placeOf(channel.topic, channel.partition)
+    return this.#deliveries.openSlot(place, record.offset)
   }
 }
 
@@ -231,11 +243,13 @@ class Attempts {
   }
 
   fail(number: number, { fault, retryInMs }: Failure): void {
+    if (!this.#isKept(number)) return
     const { code, message } = fault
     const kept: Failure = {
       fault: { code, class: fault.class, message: shortened(message) },
+      retryInMs,
     }
-    if (retryInMs !== undefined) kept.retryInMs = retryInMs
+    this.#result[number % this.#capacity] = ATTEMPT_RESULTS.indexOf('failed')
     if (this.#failures.length === 0) this.#failures = Array.from({ length: this.#capacity })
     this.#failures[number % this.#capacity] = kept
   }

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import type { AttemptResult } from '../../../runtime/contract/metrics.ts'
 import type { Outcome } from '../../../runtime/contract/outcome.ts'
 import {
   DeliveryHistory,
@@ -28,7 +27,8 @@ describe('DeliveryHistory', () => {
   it('tells the attempts of an event with their errors, and its end', () => {
     const history = new DeliveryHistory('events/orders')
     const startedAt = Date.now()
-    history.recordAttempt(task(7), FAILED, { fault: FAULT, retryInMs: 2_000 })
+    history.recordAttempt(task(7), FAILED)
+    history.recordFailure(task(7), FAULT, 2_000)
     const underWay = history.find('orders', 0, 7)
     assert.deepEqual([underWay?.outcome, underWay?.endedAt], [undefined, undefined])
     history.recordAttempt(task(7, 2), DONE)
@@ -60,9 +60,21 @@ describe('DeliveryHistory', () => {
     )
   })
 
+  it('calls an attempt failed whose replies could not be published', () => {
+    const history = new DeliveryHistory('events/orders')
+    history.recordAttempt(task(7), DONE)
+    history.recordFailure(task(7), { ...FAULT, code: 'FN_DELIVERY_PUBLISH_FAILED' }, 100)
+    const [attempt] = history.find('orders', 0, 7)?.attempts ?? []
+    assert.equal(attempt?.result, 'failed')
+    assert.equal(attempt.error?.code, 'FN_DELIVERY_PUBLISH_FAILED')
+    history.recordFailure(task(8), FAULT)
+    assert.equal(history.find('orders', 0, 8), undefined)
+  })
+
   it('keeps an event that comes again apart from its former delivery', () => {
     const history = new DeliveryHistory('events/orders')
-    history.recordAttempt(task(7), FAILED, { fault: FAULT })
+    history.recordAttempt(task(7), FAILED)
+    history.recordFailure(task(7), FAULT)
     history.recordAttempt(task(7), DONE)
     assert.deepEqual(
       history.find('orders', 0, 7)?.attempts.map(({ result }) => result),
@@ -84,7 +96,8 @@ describe('DeliveryHistory', () => {
 
   it('cuts long messages', () => {
     const history = new DeliveryHistory('events/orders')
-    history.recordAttempt(task(1), FAILED, { fault: { ...FAULT, message: 'x'.repeat(2_000) } })
+    history.recordAttempt(task(1), FAILED)
+    history.recordFailure(task(1), { ...FAULT, message: 'x'.repeat(2_000) })
     assert.equal(history.find('orders', 0, 1)?.attempts[0]?.error?.message.length, 300)
   })
 
@@ -98,7 +111,7 @@ describe('DeliveryHistory', () => {
         { weight: 1, arbitrary: fc.constantFrom(2 ** 40, 2 ** 52) },
       ),
       attempt: fc.constantFrom(1, 2, 2, 3),
-      kind: fc.constantFrom<AttemptResult | Outcome>('done', 'failed', 'failed', 'acked'),
+      kind: fc.constantFrom('done', 'failed', 'failed', 'acked'),
     })
     fc.assert(
       fc.property(
@@ -113,10 +126,11 @@ describe('DeliveryHistory', () => {
               history.recordEnd(one, kind)
               model.end(one, kind)
             } else {
-              const result = { status: kind as AttemptResult, durationMs: attempt }
-              const failure = kind === 'failed' ? { fault: FAULT, retryInMs: offset } : undefined
-              history.recordAttempt(one, result, failure)
-              model.attempt(one, kind, failure?.retryInMs)
+              // A failure may be known only when the replies are published.
+              history.recordAttempt(one, { status: 'done', durationMs: attempt })
+              const retryInMs = kind === 'failed' ? offset : undefined
+              if (kind === 'failed') history.recordFailure(one, FAULT, retryInMs)
+              model.attempt(one, kind, retryInMs)
             }
           }
           for (const { topic, partition, offset } of steps) {
