@@ -257,15 +257,20 @@ function both(at: Prepared['at'], group: string, i: number): Transaction {
   return { records: numbered(at, 1, i), commits: [{ group, offsets: [{ ...at, offset: i }] }] }
 }
 
-/** Writes the records, and then one that Kafka refuses. */
+/** Writes the records to the one partition, and then one that Kafka refuses. */
 async function abort(
   broker: Broker,
   { id, records, topic }: { id: string; records: AppendRecord[]; topic: string },
 ): Promise<void> {
+  const at = { topic, partition: 0 }
+  const endOf = async (): Promise<number> => (await broker.ranges([at]))[0]?.end ?? 0
+  const before = await endOf()
   const transactor = await broker.transactor({ id })
   const tooLarge = recordOf(topic, { value: 'x'.repeat(1_500_000) })
   const running = transactor.transact({ records: [...records, tooLarge] })
   await rejects(running, 'FN_BROKER_TRANSACTION_FAILED')
+  // Readers get past it, although its owner is still there.
+  await eventually(async () => (await endOf()) === before + records.length + 1, 'the abort')
 }
 
 interface Raw {

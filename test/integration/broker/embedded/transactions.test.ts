@@ -80,6 +80,15 @@ test('A transaction that still waits in the queue is fenced by a new owner', asy
   await assertHolds(broker, ['2'], 2)
 })
 
+test('Stable offsets wait for the transactions that are before in the queue', async (t) => {
+  const broker = await opened(t)
+  const transactor = await broker.transactor({ id: 'id' })
+  const running = transactor.transact(both(progress, 3))
+  const [committed] = await broker.committed(progress, [at], { stable: true })
+  assert.equal(committed?.offset, 3)
+  await running
+})
+
 test('What is expected counts everything that is before in the queue', async (t) => {
   const broker = await opened(t)
   const transactor = await broker.transactor({ id: 'id' })
