@@ -75,7 +75,7 @@ export async function runMode(t: Cleanup, options: ModeOptions): Promise<ModeRes
   await load.stop()
   const eventsPerSecond = Math.round(load.accepted / ((performance.now() - startedAt) / 1_000))
   options.tell(`${load.accepted} events accepted, ${deployment.unfinished} unfinished`)
-  await finished(place, deployment)
+  await finished(place, deployment, options.tell)
   options.tell('every trigger is at the end of the log')
 
   const books = deployment.books
@@ -151,14 +151,19 @@ function producerOptions(
 }
 
 /** Lets everything run to its end, then ends the processes as usual. */
-async function finished(place: Place, deployment: Deployment): Promise<void> {
+async function finished(
+  place: Place,
+  deployment: Deployment,
+  tell: ModeOptions['tell'],
+): Promise<void> {
+  const until = { deadlineMs: CATCH_UP_DEADLINE_MS, tell }
   const [member = await deployment.start()] = deployment.running
   if (place.kafka === undefined) {
-    await caughtUp(adminClient(member.runtime.admin), place.names, CATCH_UP_DEADLINE_MS)
+    await caughtUp(adminClient(member.runtime.admin), place.names, until)
   } else {
     const log = await openKafka(place.kafka)
     try {
-      await caughtUp(log, place.names, CATCH_UP_DEADLINE_MS)
+      await caughtUp(log, place.names, until)
     } finally {
       await log.close()
     }
