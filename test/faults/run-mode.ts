@@ -9,6 +9,7 @@ import { adminClient } from '../../runtime/admin/client.ts'
 import type { Broker } from '../../runtime/contract/broker.ts'
 import { check, type Findings } from '../invariants/checker.ts'
 import { readLoadRecord } from '../invariants/load-record.ts'
+import type { TopicsRead } from '../invariants/logged-event.ts'
 import { eventually } from '../support/eventually.ts'
 import { startKafka, type KafkaCluster } from '../support/kafka.ts'
 import { chainNames, chainSources, type ChainNames } from './chain.ts'
@@ -18,7 +19,7 @@ import { Deployment } from './deployment.ts'
 import { Load } from './load.ts'
 import type { ProducerOptions } from './producer.ts'
 import { Random } from './random.ts'
-import { caughtUp, driverReader, readTopics, type TopicReader } from './read-topics.ts'
+import { caughtUp, driverReader, readTopics } from './read-topics.ts'
 import { Scene, type Driver, type Mode, type ModeSettings, type Moment } from './scene.ts'
 import { smallDisk, type SmallDisk } from './small-disk.ts'
 
@@ -79,7 +80,7 @@ export async function runMode(t: Cleanup, options: ModeOptions): Promise<ModeRes
   options.tell('every trigger is at the end of the log')
 
   const books = deployment.books
-  const topics = await readTopics(place.names, await readerOf(t, place, options))
+  const topics = await everything(place, options)
   const findings = check({
     record: await readLoadRecord(recordFile),
     topics,
@@ -171,14 +172,18 @@ async function finished(
   await deployment.stop()
 }
 
-async function readerOf(t: Cleanup, place: Place, options: ModeOptions): Promise<TopicReader> {
-  if (place.kafka !== undefined && options.console) return consoleReader(place.kafka)
+async function everything(
+  { kafka, names, data }: Place,
+  options: ModeOptions,
+): Promise<TopicsRead> {
+  if (kafka !== undefined && options.console) return readTopics(names, consoleReader(kafka))
   const log =
-    place.kafka === undefined
-      ? await createEmbeddedBroker({ dir: place.data })
-      : await openKafka(place.kafka)
-  t.after(() => log.close())
-  return driverReader(log)
+    kafka === undefined ? await createEmbeddedBroker({ dir: data }) : await openKafka(kafka)
+  try {
+    return await readTopics(names, driverReader(log))
+  } finally {
+    await log.close()
+  }
 }
 
 function openKafka({ bootstrap }: KafkaCluster): Promise<Broker> {
