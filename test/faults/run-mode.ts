@@ -1,6 +1,6 @@
 /** One mode on one log, from the start of the load to the findings. */
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createEmbeddedBroker } from '../../runtime/broker/embedded/broker.ts'
@@ -59,7 +59,11 @@ const USUAL: ModeSettings = {
 export async function runMode(t: Cleanup, options: ModeOptions): Promise<ModeResult> {
   const settings = options.mode.settings?.(USUAL, options.seconds) ?? USUAL
   const place = await placeOf(t, options, settings)
-  const deployment = await Deployment.build(t, chainSources(chainOf(place, options)), place.flags)
+  const deployment = await Deployment.build(t, {
+    sources: chainSources(chainOf(place, options)),
+    flags: place.flags,
+    within: place.disk?.enter ?? (() => []),
+  })
   await deployment.start()
 
   const recordFile = join(place.dir, 'record.ndjson')
@@ -125,7 +129,7 @@ async function placeOf(
   } else if (settings.diskMiB !== undefined) {
     disk = await smallDisk(t, settings.diskMiB)
   }
-  const data = join(disk?.dir ?? dir, 'log')
+  const data = join(disk?.inside ?? dir, 'log')
   if (driver === 'embedded') flags.push('--data', data)
   return { dir, namespace, names: chainNames(namespace), settings, flags, kafka, disk, data }
 }
@@ -173,12 +177,16 @@ async function finished(
 }
 
 async function everything(
-  { kafka, names, data }: Place,
+  { dir, kafka, names, disk, data }: Place,
   options: ModeOptions,
 ): Promise<TopicsRead> {
+  const copy = join(dir, 'copy')
+  if (disk !== undefined) await cp(join(disk.outside, 'log'), copy, { recursive: true })
   if (kafka !== undefined && options.console) return readTopics(names, consoleReader(kafka))
   const log =
-    kafka === undefined ? await createEmbeddedBroker({ dir: data }) : await openKafka(kafka)
+    kafka === undefined
+      ? await createEmbeddedBroker({ dir: disk === undefined ? data : copy })
+      : await openKafka(kafka)
   try {
     return await readTopics(names, driverReader(log))
   } finally {
