@@ -66,9 +66,9 @@ export class Deployment {
 
   /** Starts the process of a folder, 0 being the main one, and waits until it is ready. */
   async start(folder = 0): Promise<Member> {
-    const { flags, within } = this.#options
     const home = await this.#folder(folder)
-    const runtime = await home.start(flags, 'start', within(home.dir))
+    const within = this.#options.within(home.dir)
+    const runtime = await home.start(this.#options.flags, 'start', within)
     const scraper = new Scraper(runtime.metrics)
     const member: Member = {
       runtime,

@@ -62,7 +62,7 @@ export async function runMode(t: Cleanup, options: ModeOptions): Promise<ModeRes
   const deployment = await Deployment.build(t, {
     sources: chainSources(chainOf(place, options)),
     flags: place.flags,
-    within: place.disk?.enter ?? (() => []),
+    within: (folder) => place.disk?.enter(folder) ?? [],
   })
   await deployment.start()
 
