@@ -34,8 +34,6 @@ export interface VerdictOptions {
   published: () => void
 }
 
-type Done = Extract<WorkResult, { status: 'done' }>
-
 /** The guide's `status` label of each outcome that the delivery gives. */
 const STATUS = {
   acked: 'success',
@@ -94,22 +92,21 @@ export class Verdict {
     task.alone = false
     task.spentMs += result.durationMs
     this.#options.metrics.attempt(result.status)
+    this.#options.history.recordAttempt(task, result)
     this.#logLines(task, result)
     switch (result.status) {
       case 'dropped':
-        this.#options.history.recordAttempt(task, result)
         this.#options.log.info({ ...this.#about(task), reason: result.reason }, 'event dropped')
         if (task.lane.publishing === 0) return this.#end(task, 'dropped')
         return this.#complete({ task, outcome: 'dropped', records: [] }, completions)
       case 'failed':
-        return this.#failed(task, result.fault, completions, result.durationMs)
+        return this.#failed(task, result.fault, completions)
       case 'done':
-        return this.#done(task, result, completions)
+        return this.#done(task, result.replies, completions)
     }
   }
 
-  #done(task: Task, result: Done, completions: Completion[]): void {
-    const { replies, durationMs } = result
+  #done(task: Task, replies: readonly WorkReply[], completions: Completion[]): void {
     let records: AppendRecord[]
     try {
       records = replies.map((reply, index) => this.#options.toReply(reply, index, task.event))
@@ -123,25 +120,20 @@ export class Verdict {
           message: error.message,
         },
         completions,
-        durationMs,
       )
     }
-    this.#options.history.recordAttempt(task, result)
     // What stands behind one that is being published ends after it.
     if (records.length === 0 && task.lane.publishing === 0) return this.#end(task, 'acked')
     this.#complete({ task, outcome: 'acked', records }, completions)
   }
 
-  #failed(task: Task, fault: Fault, completions: Completion[], durationMs = 0): void {
+  #failed(task: Task, fault: Fault, completions: Completion[]): void {
     if (task.firstFailedAt === 0) task.firstFailedAt = Date.now()
     const { trigger } = this.#options
     const failure = { attempt: task.attempt, ageMs: ageMs(task) }
     const decision = decide(fault, failure, trigger.delivery, Math.random)
-    this.#options.history.recordAttempt(
-      task,
-      { status: 'failed', durationMs },
-      { fault, ...(decision.kind === 'retry' ? { retryInMs: decision.waitMs } : {}) },
-    )
+    const retryInMs = decision.kind === 'retry' ? decision.waitMs : undefined
+    this.#options.history.recordFailure(task, fault, retryInMs)
     const about = {
       ...this.#about(task),
       attempt: task.attempt,
