@@ -11,19 +11,16 @@ import {
   type AppendRecord,
   type AppendResult,
   type Broker,
-  type LogRecord,
   type TopicPartition,
 } from './contract/broker.ts'
-import type { Event } from './contract/event.ts'
 import type { Logger } from './contract/log.ts'
 import { triggerName, type FunctionManifest, type TriggerManifest } from './contract/manifest.ts'
 import type { DeliveryTrace } from './contract/history.ts'
 import type { ChannelOptions, DeliveryChannel } from './contract/delivery.ts'
-import type { Outcome } from './contract/outcome.ts'
 import type { FunctionBundle, IsolatePool, WorkResult } from './contract/work.ts'
 
 import { createIngress, type Ingress } from './ingress/ingress.ts'
-import { controlTopic, deadLetterTopic, quarantineTopic, retryTopic } from './broker/names.ts'
+import { controlTopic, deadLetterTopic, retryTopic } from './broker/names.ts'
 import { Consumer } from './consumer/consumer.ts'
 import { unfinishedAfter } from './consumer/finished-offsets.ts'
 import { TriggerIndex } from './filter/trigger-index.ts'
@@ -33,11 +30,9 @@ import { publishableReply } from './publish/publishable-reply.ts'
 import { deadLetterRecord } from './dlq/dead-letter.ts'
 import { DEAD_LETTER_HEADERS, headerText } from './dlq/headers.ts'
 import { createParkingLot } from './dlq/parking-lot.ts'
-import { keepInQuarantine, quarantineRecord } from './dlq/quarantine.ts'
 import { checkGivenAttributes } from './codec/attributes.ts'
-import { decodeRecord, encodeRecord } from './codec/record.ts'
-import { wrapRecord } from './codec/wrap-record.ts'
-import { isMillraceError } from './errors.ts'
+import { encodeRecord } from './codec/record.ts'
+import { invalidRecords, type InvalidRecordPolicy } from './invalid-records.ts'
 import { brokerWriter } from './admin/broker-writer.ts'
 import { within } from './within.ts'
 import type { Metrics } from './telemetry/metrics.ts'
@@ -62,7 +57,7 @@ export interface PipelineOptions {
     maxBufferBytes: number
     maxUnfinishedOffsets: number
     commitIntervalMs: number
-    invalidRecords: 'quarantine' | 'wrap' | 'reject'
+    invalidRecords: InvalidRecordPolicy
   }
   metrics: Metrics
   log: Logger
@@ -139,10 +134,9 @@ function openConsumer(
     broker,
     group,
     triggers,
-    decode: limits.invalidRecords === 'wrap' ? decodeOrWrap : decodeRecord,
+    ...invalidRecords(limits.invalidRecords, { append: (records) => topics.append(records), log }),
     match: (topic, event) => indexes.get(topic)?.match(event) ?? [],
     openChannel: (channel) => openChannel(options, deliveries, channel),
-    refuse: (at, record, reason) => refuseRecord(options, topics, { at, record, reason }),
     ledger: (trigger) => metrics.forTrigger(triggerName(trigger)),
     settleDown: async () => {
       for (const delivery of all) delivery.pause()
@@ -181,39 +175,6 @@ function openChannel(
       })
     : undefined
   return (deliveries.get(trigger) as TriggerDelivery).open({ ...channel, lot })
-}
-
-function decodeOrWrap(record: LogRecord, at: TopicPartition): Event {
-  try {
-    return decodeRecord(record)
-  } catch (error) {
-    if (isMillraceError(error)) return wrapRecord(record, at)
-    throw error
-  }
-}
-
-interface RefusedRecord {
-  at: TopicPartition
-  record: LogRecord
-  reason: Error
-}
-
-/** consumer → dlq: a record that is no event. */
-async function refuseRecord(
-  { limits, log }: PipelineOptions,
-  topics: LazyTopics,
-  { at, record, reason }: RefusedRecord,
-): Promise<Outcome> {
-  if (limits.invalidRecords === 'reject') {
-    log.warn(
-      { ...at, offset: record.offset, error: reason.message },
-      'a record that is no CloudEvent is dropped',
-    )
-    return 'dropped'
-  }
-  const kept = quarantineRecord(at, record, reason, quarantineTopic(at.topic))
-  await keepInQuarantine((records) => topics.append(records), kept, log)
-  return 'quarantined'
 }
 
 interface Deliveries {
