@@ -13,14 +13,14 @@ import type { LoadEvent, RecordLine } from '../invariants/load-record.ts'
 import { LoadEvents, type LoadShape, type MadeEvent } from './load-events.ts'
 import type { Sender } from './sender.ts'
 import { ingressSender } from './send-to-ingress.ts'
-import { kafkaSender } from './send-to-kafka.ts'
+import { kafkaSender, type KafkaTarget } from './send-to-kafka.ts'
 
 export interface ProducerOptions extends LoadShape {
   recordFile: string
   eventsPerSecond: number
   target:
     | { kind: 'ingress'; projectDir: string; broker: string }
-    | { kind: 'kafka'; bootstrap: string[]; topic: string }
+    | ({ kind: 'kafka' } & KafkaTarget)
 }
 
 const MAX_BATCH = 200
@@ -90,5 +90,5 @@ function note(line: RecordLine): void {
 function openSender(target: ProducerOptions['target']): Sender {
   return target.kind === 'ingress'
     ? ingressSender(target.projectDir, target.broker)
-    : kafkaSender(target.bootstrap, target.topic)
+    : kafkaSender(target)
 }

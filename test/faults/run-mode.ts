@@ -151,7 +151,12 @@ function producerOptions(
   const target: ProducerOptions['target'] =
     kafka === undefined
       ? { kind: 'ingress', projectDir: deployment.main.dir, broker: names.broker }
-      : { kind: 'kafka', bootstrap: kafka.bootstrap.split(','), topic: names.topic }
+      : {
+          kind: 'kafka',
+          bootstrap: kafka.bootstrap.split(','),
+          topic: names.topic,
+          partitions: PARTITIONS,
+        }
   return { ...settings.load, seed, recordFile, target }
 }
 
