@@ -17,6 +17,7 @@ import {
 import type { Event } from './contract/event.ts'
 import type { Logger } from './contract/log.ts'
 import { triggerName, type FunctionManifest, type TriggerManifest } from './contract/manifest.ts'
+import type { DeliveryTrace } from './contract/history.ts'
 import type { ChannelOptions, DeliveryChannel } from './contract/delivery.ts'
 import type { Outcome } from './contract/outcome.ts'
 import type { FunctionBundle, IsolatePool, WorkResult } from './contract/work.ts'
@@ -26,6 +27,7 @@ import { controlTopic, deadLetterTopic, quarantineTopic, retryTopic } from './br
 import { Consumer } from './consumer/consumer.ts'
 import { unfinishedAfter } from './consumer/finished-offsets.ts'
 import { TriggerIndex } from './filter/trigger-index.ts'
+import { DeliveryHistory } from './delivery/history.ts'
 import { TriggerDelivery, type TriggerDeliveryOptions } from './delivery/trigger-delivery.ts'
 import { publishableReply } from './publish/publishable-reply.ts'
 import { deadLetterRecord } from './dlq/dead-letter.ts'
@@ -71,6 +73,8 @@ export interface Pipeline {
   consumer: Consumer
   /** Functions that could not be loaded, with the reason; their triggers keep their place. */
   disabled: ReadonlyMap<string, string>
+  /** What this process remembers of a delivery; `trigger` is `namespace/name`. */
+  delivery(trigger: string, at: TopicPartition, offset: number): DeliveryTrace | undefined
   /** Accepts and reads no more, finishes what runs, commits. */
   stop(deadlineMs: number): Promise<void>
 }
@@ -83,7 +87,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
   }
 
   const ingress = await openIngress(options, append)
-  const { deliveries, disabled } = await openDeliveries(options, append)
+  const { deliveries, histories, disabled } = await openDeliveries(options, append)
   const consumer = openConsumer(options, topics, deliveries)
   await consumer.start()
 
@@ -91,6 +95,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     ingress,
     consumer,
     disabled,
+    delivery: (trigger, at, offset) => histories.get(trigger)?.find(at.topic, at.partition, offset),
     stop: async (deadlineMs) => {
       await within(deadlineMs, ingress.drain())
       await consumer.stop(deadlineMs)
@@ -213,12 +218,15 @@ async function refuseRecord(
 
 interface Deliveries {
   deliveries: Map<TriggerManifest, TriggerDelivery>
+  /** By trigger. */
+  histories: Map<string, DeliveryHistory>
   disabled: Map<string, string>
 }
 
 /** isolate → delivery: each function in its isolate, each trigger with lanes of its own. */
 async function openDeliveries(options: PipelineOptions, append: Append): Promise<Deliveries> {
   const deliveries = new Map<TriggerManifest, TriggerDelivery>()
+  const histories = new Map<string, DeliveryHistory>()
   const disabled = new Map<string, string>()
   let lastId = 0
   const nextId = (): number => ++lastId
@@ -230,12 +238,16 @@ async function openDeliveries(options: PipelineOptions, append: Append): Promise
     try {
       const runner = await options.pool.open(manifest, bundle, take)
       for (const trigger of manifest.triggers) {
+        const name = triggerName(trigger)
+        const history = new DeliveryHistory(name)
+        histories.set(name, history)
         const delivery = new TriggerDelivery({
           ...outputsOf(manifest, trigger, options.limits.maxEventBytes),
           trigger,
           runner,
           append,
-          metrics: options.metrics.forTrigger(triggerName(trigger)),
+          metrics: options.metrics.forTrigger(name),
+          history,
           log: options.log,
           nextId,
           replayOf: (record) => headerText(record, DEAD_LETTER_HEADERS.replayOf),
@@ -249,7 +261,7 @@ async function openDeliveries(options: PipelineOptions, append: Append): Promise
       options.log.error({ function: manifest.name, error: reason }, 'function disabled: no start')
     }
   }
-  return { deliveries, disabled }
+  return { deliveries, histories, disabled }
 }
 
 /** delivery → publish and delivery → dlq: what a function's results become. */

@@ -160,7 +160,12 @@ class Startup {
   async #serveAdmin(broker: Broker, pipeline: Pipeline): Promise<string> {
     const socket = resolve(this.#options.projectDir, this.#options.config.adminSocket)
     const cursors = (): CursorState[] => pipeline.consumer.states()
-    const server = await serveAdmin({ socket, broker, cursors })
+    const server = await serveAdmin({
+      socket,
+      broker,
+      cursors,
+      deliveries: ({ trigger, offset, ...at }) => pipeline.delivery(trigger, at, offset),
+    })
     this.#open.push(() => server.close())
     return socket
   }

@@ -24,6 +24,8 @@ const MIN_CURSOR_BYTES = 64 * 1024
 const MAX_CURSOR_BYTES = 8 * 1024 * 1024
 const OPENED_AT_ONCE = 8
 const REJOIN_PAUSE_MS = 1_000
+/** What is not committed runs again after a crash, so this is a bound of that. */
+const MAX_COMMIT_REST_MS = 5_000
 /** The last commit gets this long even when the work before it took all the time. */
 const LAST_COMMIT_MS = 3_000
 /** How often groups that refused are asked again, and new retry topics are looked for. */
@@ -246,9 +248,13 @@ export class Consumer {
     void again()
   }
 
-  /** A thousand groups take a while to commit; committing never takes more than a tenth of the time. */
+  /**
+   * A thousand groups take a while to commit; committing takes a tenth of the time at most. A
+   * commit that waited for a log that was away says nothing of that kind.
+   */
   #scheduleCommit(tookMs = 0): void {
-    const waitMs = Math.max(this.#options.limits.commitIntervalMs, tookMs * 10)
+    const restMs = Math.min(tookMs * 10, MAX_COMMIT_REST_MS)
+    const waitMs = Math.max(this.#options.limits.commitIntervalMs, restMs)
     this.#timer = setTimeout(() => {
       const startedAt = performance.now()
       void this.#commit()

@@ -152,11 +152,15 @@ export interface GroupCommit {
 export interface Transaction {
   records: readonly AppendRecord[]
   commits?: readonly GroupCommit[]
-  /** As in `CommitOptions`. In the membership's own group the commit also carries its generation. */
+  /**
+   * As in `CommitOptions`, for the partitions of `commits`. In the membership's own group the commit also
+   * carries its generation. Without a fence, Kafka takes offsets for a group that has members, too.
+   */
   fence?: CommitOptions['fence']
   /**
    * Write nothing (`FN_BROKER_CONFLICT`) unless each partition still ends where it did when the writer
-   * looked, so that two writers who read, decide and write do not both decide on the same state.
+   * looked, so that two writers who read, decide and write do not both decide on the same state. What is
+   * written and not readable yet counts as well. To be safe against each other, they share an id.
    */
   expect?: ReadonlyArray<TopicPartition & { end: number }>
 }
@@ -175,9 +179,11 @@ export interface TransactorOptions {
 export interface Transactor {
   readonly id: string
   /**
-   * Resolves when the transaction is committed, with the places of its records in their order. After a
-   * rejection other than `FN_BROKER_CONFLICT` the transactor takes nothing more: what became of the
-   * transaction tells another one of the same id, followed by `committed` with `stable`.
+   * Resolves when the transaction is committed, with the places of its records in their order; readers
+   * may see it a moment later, one partition after the other. After a rejection other than
+   * `FN_BROKER_CONFLICT` the transactor takes nothing more: what became of the transaction tells another
+   * one of the same id, followed by `committed` with `stable`. After `FN_BROKER_FENCED` and
+   * `FN_BROKER_TRANSACTION_FAILED` it may be committed; after other codes it is not.
    */
   transact(transaction: Transaction): Promise<Array<Extract<AppendResult, { ok: true }>>>
   /** Ends what is open. Idempotent, bounded in time. */
@@ -185,7 +191,10 @@ export interface Transactor {
 }
 
 export interface CommittedOptions {
-  /** Wait for the end of transactions that are about to commit offsets of these partitions. Default false. */
+  /**
+   * Wait for the end of transactions that are about to commit offsets of these partitions; rejects with
+   * `FN_BROKER_UNAVAILABLE` when one stays open. Not for use inside such a transaction. Default false.
+   */
   stable?: boolean
 }
 

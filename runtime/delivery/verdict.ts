@@ -11,6 +11,7 @@ import type { ProcessedStatus, TriggerMetrics } from '../contract/metrics.ts'
 import type { Fault } from '../contract/outcome.ts'
 import type { WorkReply, WorkResult } from '../contract/work.ts'
 import { isMillraceError, type ErrorCode } from '../errors.ts'
+import type { DeliveryHistory } from './history.ts'
 import type { Lane, Task } from './lane.ts'
 import { Outbox, type Completion, type Settled } from './outbox.ts'
 import { decide } from './policy.ts'
@@ -23,6 +24,8 @@ export interface VerdictOptions {
   toReply(reply: WorkReply, index: number, cause: Event): AppendRecord
   toDeadLetter(letter: DeadLetter): AppendRecord
   metrics: TriggerMetrics
+  /** What it remembers of the last events, for people who ask. */
+  history: DeliveryHistory
   log: Logger
   /** Takes a result out of the function's hands: its event, unless it is another trigger's. */
   back: (result: WorkResult) => Task | undefined
@@ -89,6 +92,7 @@ export class Verdict {
     task.alone = false
     task.spentMs += result.durationMs
     this.#options.metrics.attempt(result.status)
+    this.#options.history.recordAttempt(task, result)
     this.#logLines(task, result)
     switch (result.status) {
       case 'dropped':
@@ -103,8 +107,6 @@ export class Verdict {
   }
 
   #done(task: Task, replies: readonly WorkReply[], completions: Completion[]): void {
-    // What stands behind one that is being published ends after it.
-    if (replies.length === 0 && task.lane.publishing === 0) return this.#end(task, 'acked')
     let records: AppendRecord[]
     try {
       records = replies.map((reply, index) => this.#options.toReply(reply, index, task.event))
@@ -120,6 +122,8 @@ export class Verdict {
         completions,
       )
     }
+    // What stands behind one that is being published ends after it.
+    if (records.length === 0 && task.lane.publishing === 0) return this.#end(task, 'acked')
     this.#complete({ task, outcome: 'acked', records }, completions)
   }
 
@@ -128,6 +132,8 @@ export class Verdict {
     const { trigger } = this.#options
     const failure = { attempt: task.attempt, ageMs: ageMs(task) }
     const decision = decide(fault, failure, trigger.delivery, Math.random)
+    const retryInMs = decision.kind === 'retry' ? decision.waitMs : undefined
+    this.#options.history.recordFailure(task, fault, retryInMs)
     const about = {
       ...this.#about(task),
       attempt: task.attempt,
@@ -221,6 +227,7 @@ export class Verdict {
     this.#options.metrics.processed(type, STATUS[outcome], task.spentMs / 1000)
     const { channel, lane, replayOf } = task
     if (replayOf !== undefined && lane.key !== undefined) channel.parking?.over(lane.key, replayOf)
+    this.#options.history.recordEnd(task, outcome)
     channel.onSettled(task.record, outcome)
     this.#options.turns.over(task)
   }

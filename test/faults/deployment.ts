@@ -10,31 +10,36 @@ export interface Member {
   end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>
 }
 
+export interface DeploymentOptions {
+  /** File name → source. */
+  sources: Record<string, string>
+  /** For `fn start`. */
+  flags: readonly string[]
+  /** See `Project.start`. */
+  within(folder: string): readonly string[]
+}
+
 export class Deployment {
   readonly main: Project
   readonly #t: Cleanup
-  readonly #flags: readonly string[]
+  readonly #options: DeploymentOptions
   readonly #folders: Project[]
   readonly #running = new Set<Member>()
   readonly #problems: string[] = []
   #scrapes = 0
 
-  private constructor(t: Cleanup, main: Project, flags: readonly string[]) {
+  private constructor(t: Cleanup, main: Project, options: DeploymentOptions) {
     this.#t = t
     this.main = main
     this.#folders = [main]
-    this.#flags = flags
+    this.#options = options
   }
 
-  static async build(
-    t: Cleanup,
-    sources: Record<string, string>,
-    flags: readonly string[],
-  ): Promise<Deployment> {
-    const main = await project(t, sources)
+  static async build(t: Cleanup, options: DeploymentOptions): Promise<Deployment> {
+    const main = await project(t, options.sources)
     const { code, stderr } = await main.fn(['build'])
     if (code !== 0) throw new Error(`the chain does not build:\n${stderr}`)
-    return new Deployment(t, main, flags)
+    return new Deployment(t, main, options)
   }
 
   get running(): ReadonlySet<Member> {
@@ -61,7 +66,9 @@ export class Deployment {
 
   /** Starts the process of a folder, 0 being the main one, and waits until it is ready. */
   async start(folder = 0): Promise<Member> {
-    const runtime = await (await this.#folder(folder)).start(this.#flags)
+    const home = await this.#folder(folder)
+    const within = this.#options.within(home.dir)
+    const runtime = await home.start(this.#options.flags, 'start', within)
     const scraper = new Scraper(runtime.metrics)
     const member: Member = {
       runtime,

@@ -12,6 +12,7 @@ export type Log = Pick<Broker, 'topics' | 'ranges' | 'read' | 'committed'>
 export type TopicReader = (topic: string, take: (record: RawRecord) => void) => Promise<void>
 
 const LAG_EVERY_MS = 250
+const TELL_EVERY_MS = 10_000
 
 export async function readTopics(names: ChainNames, read: TopicReader): Promise<TopicsRead> {
   const topics: TopicsRead = { events: [], deadLetters: forEachFunction(() => []), strange: [] }
@@ -43,10 +44,20 @@ export function driverReader(log: Log): TopicReader {
   }
 }
 
+export interface CaughtUpOptions {
+  deadlineMs: number
+  tell: (text: string) => void
+}
+
 /** Resolves when every trigger has committed up to the end of the log. */
-export async function caughtUp(log: Log, names: ChainNames, deadlineMs: number): Promise<void> {
+export async function caughtUp(
+  log: Log,
+  names: ChainNames,
+  { deadlineMs, tell }: CaughtUpOptions,
+): Promise<void> {
   const partitions = await partitionsOf(log, names.topic)
   const deadline = Date.now() + deadlineMs
+  let toldAt = Date.now()
   for (;;) {
     const lags: Partial<Record<FunctionName, number>> = {}
     const ends = new Map((await log.ranges(partitions)).map((one) => [one.partition, one.end]))
@@ -60,6 +71,10 @@ export async function caughtUp(log: Log, names: ChainNames, deadlineMs: number):
     if (Object.values(lags).every((lag) => lag === 0)) return
     if (Date.now() > deadline) {
       throw new Error(`lag after ${deadlineMs} ms: ${JSON.stringify(lags)}`)
+    }
+    if (Date.now() > toldAt + TELL_EVERY_MS) {
+      toldAt = Date.now()
+      tell(`lag ${JSON.stringify(lags)}`)
     }
     await delay(LAG_EVERY_MS)
   }

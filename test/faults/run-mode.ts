@@ -1,6 +1,6 @@
 /** One mode on one log, from the start of the load to the findings. */
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createEmbeddedBroker } from '../../runtime/broker/embedded/broker.ts'
@@ -9,6 +9,7 @@ import { adminClient } from '../../runtime/admin/client.ts'
 import type { Broker } from '../../runtime/contract/broker.ts'
 import { check, type Findings } from '../invariants/checker.ts'
 import { readLoadRecord } from '../invariants/load-record.ts'
+import type { TopicsRead } from '../invariants/logged-event.ts'
 import { eventually } from '../support/eventually.ts'
 import { startKafka, type KafkaCluster } from '../support/kafka.ts'
 import { chainNames, chainSources, type ChainNames } from './chain.ts'
@@ -18,7 +19,7 @@ import { Deployment } from './deployment.ts'
 import { Load } from './load.ts'
 import type { ProducerOptions } from './producer.ts'
 import { Random } from './random.ts'
-import { caughtUp, driverReader, readTopics, type TopicReader } from './read-topics.ts'
+import { caughtUp, driverReader, readTopics } from './read-topics.ts'
 import { Scene, type Driver, type Mode, type ModeSettings, type Moment } from './scene.ts'
 import { smallDisk, type SmallDisk } from './small-disk.ts'
 
@@ -58,7 +59,11 @@ const USUAL: ModeSettings = {
 export async function runMode(t: Cleanup, options: ModeOptions): Promise<ModeResult> {
   const settings = options.mode.settings?.(USUAL, options.seconds) ?? USUAL
   const place = await placeOf(t, options, settings)
-  const deployment = await Deployment.build(t, chainSources(chainOf(place, options)), place.flags)
+  const deployment = await Deployment.build(t, {
+    sources: chainSources(chainOf(place, options)),
+    flags: place.flags,
+    within: (folder) => place.disk?.enter(folder) ?? [],
+  })
   await deployment.start()
 
   const recordFile = join(place.dir, 'record.ndjson')
@@ -75,11 +80,11 @@ export async function runMode(t: Cleanup, options: ModeOptions): Promise<ModeRes
   await load.stop()
   const eventsPerSecond = Math.round(load.accepted / ((performance.now() - startedAt) / 1_000))
   options.tell(`${load.accepted} events accepted, ${deployment.unfinished} unfinished`)
-  await finished(place, deployment)
+  await finished(place, deployment, options.tell)
   options.tell('every trigger is at the end of the log')
 
   const books = deployment.books
-  const topics = await readTopics(place.names, await readerOf(t, place, options))
+  const topics = await everything(place, options)
   const findings = check({
     record: await readLoadRecord(recordFile),
     topics,
@@ -124,7 +129,7 @@ async function placeOf(
   } else if (settings.diskMiB !== undefined) {
     disk = await smallDisk(t, settings.diskMiB)
   }
-  const data = join(disk?.dir ?? dir, 'log')
+  const data = join(disk?.inside ?? dir, 'log')
   if (driver === 'embedded') flags.push('--data', data)
   return { dir, namespace, names: chainNames(namespace), settings, flags, kafka, disk, data }
 }
@@ -151,14 +156,19 @@ function producerOptions(
 }
 
 /** Lets everything run to its end, then ends the processes as usual. */
-async function finished(place: Place, deployment: Deployment): Promise<void> {
+async function finished(
+  place: Place,
+  deployment: Deployment,
+  tell: ModeOptions['tell'],
+): Promise<void> {
+  const until = { deadlineMs: CATCH_UP_DEADLINE_MS, tell }
   const [member = await deployment.start()] = deployment.running
   if (place.kafka === undefined) {
-    await caughtUp(adminClient(member.runtime.admin), place.names, CATCH_UP_DEADLINE_MS)
+    await caughtUp(adminClient(member.runtime.admin), place.names, until)
   } else {
     const log = await openKafka(place.kafka)
     try {
-      await caughtUp(log, place.names, CATCH_UP_DEADLINE_MS)
+      await caughtUp(log, place.names, until)
     } finally {
       await log.close()
     }
@@ -166,14 +176,22 @@ async function finished(place: Place, deployment: Deployment): Promise<void> {
   await deployment.stop()
 }
 
-async function readerOf(t: Cleanup, place: Place, options: ModeOptions): Promise<TopicReader> {
-  if (place.kafka !== undefined && options.console) return consoleReader(place.kafka)
+async function everything(
+  { dir, kafka, names, disk, data }: Place,
+  options: ModeOptions,
+): Promise<TopicsRead> {
+  const copy = join(dir, 'copy')
+  if (disk !== undefined) await cp(join(disk.outside, 'log'), copy, { recursive: true })
+  if (kafka !== undefined && options.console) return readTopics(names, consoleReader(kafka))
   const log =
-    place.kafka === undefined
-      ? await createEmbeddedBroker({ dir: place.data })
-      : await openKafka(place.kafka)
-  t.after(() => log.close())
-  return driverReader(log)
+    kafka === undefined
+      ? await createEmbeddedBroker({ dir: disk === undefined ? data : copy })
+      : await openKafka(kafka)
+  try {
+    return await readTopics(names, driverReader(log))
+  } finally {
+    await log.close()
+  }
 }
 
 function openKafka({ bootstrap }: KafkaCluster): Promise<Broker> {

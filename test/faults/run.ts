@@ -2,6 +2,7 @@
  * `npm run test:faults`: a load through a chain of three functions while harm is done, then a ledger of
  * what became of it. See the README beside this file.
  */
+import { inspect } from 'node:util'
 import { kafkaAvailability, startKafka, type KafkaCluster } from '../support/kafka.ts'
 import { Cleanups } from './cleanup.ts'
 import { readOptions, USAGE, type FaultsOptions } from './options.ts'
@@ -70,7 +71,7 @@ async function passes(
     process.stdout.write(options.json ? `${JSON.stringify(line)}\n` : `\n${title}\n${text}`)
     return ok && tooSmall.length === 0
   } catch (error) {
-    process.stderr.write(`${title} failed: ${(error as Error).stack}\n`)
+    process.stderr.write(`${title} failed: ${inspect(error)}\n`)
     return false
   } finally {
     open.shift()

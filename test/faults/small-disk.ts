@@ -1,6 +1,7 @@
 /**
  * A file system that can be full: a tmpfs in a mount namespace of its own, which a waiting process keeps
- * alive. Others reach it by that process's root.
+ * alive. Another process can be started in it, or reach it from outside by the waiting one's root;
+ * SQLite cannot, because it resolves links by itself.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,8 +11,12 @@ import { join } from 'node:path'
 import type { Cleanup } from './cleanup.ts'
 
 export interface SmallDisk {
-  /** Usable by any process of the same user while the disk is there. */
-  dir: string
+  /** Where it lies for processes that are started in it. */
+  inside: string
+  /** Where it lies for all others. */
+  outside: string
+  /** The beginning of a command that is to run in it, in this folder. */
+  enter(folder: string): string[]
   /** Writes until nothing more fits. */
   fill(): Promise<void>
   /** Removes what `fill` wrote. */
@@ -37,10 +42,22 @@ export async function smallDisk(t: Cleanup, sizeMiB: number): Promise<SmallDisk>
   })
   await Promise.race([once(holder.stdout, 'data'), exited])
   exited.catch(() => undefined) // it ends with the run
-  const dir = join('/proc', String(holder.pid), 'root', mountPoint)
-  const ballast = join(dir, 'ballast')
+  const pid = String(holder.pid)
+  const outside = join('/proc', pid, 'root', mountPoint)
+  const ballast = join(outside, 'ballast')
   return {
-    dir,
+    inside: mountPoint,
+    outside,
+    // Entering forgets the folder that the command was started in.
+    enter: (folder) => [
+      'nsenter',
+      '--target',
+      pid,
+      '--user',
+      '--mount',
+      '--preserve-credentials',
+      `--wdns=${folder}`,
+    ],
     async fill() {
       const file = await open(ballast, 'a')
       try {

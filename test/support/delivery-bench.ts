@@ -5,6 +5,7 @@ import type { DeadLetter, DeliveryChannel } from '../../runtime/contract/deliver
 import { DEFAULT_DELIVERY, type TriggerManifest } from '../../runtime/contract/manifest.ts'
 import type { ParkingLot } from '../../runtime/contract/parking.ts'
 import type { Logger } from '../../runtime/contract/log.ts'
+import { DeliveryHistory } from '../../runtime/delivery/history.ts'
 import { TriggerDelivery } from '../../runtime/delivery/trigger-delivery.ts'
 import { createMetrics, type Metrics } from '../../runtime/telemetry/metrics.ts'
 import { ScriptedRunner } from './scripted-runner.ts'
@@ -79,6 +80,7 @@ export function bench(
     },
     metrics: metrics.forTrigger('events/orders'),
     log: keepsLines(lines),
+    history: new DeliveryHistory('events/orders'),
     nextId: () => ++ids,
     replayOf: (record) => record.headers[0]?.[1]?.toString(),
   })

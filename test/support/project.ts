@@ -34,8 +34,15 @@ export interface Project {
   fn(args: readonly string[], input?: string): Promise<FnResult>
   /** As `fn ARGS --json`; fails unless it ends with 0. */
   json<T>(args: readonly string[]): Promise<T[]>
-  /** Starts the runtime and waits until it is ready. `command`: `start` (default), `dev`, or `main`. */
-  start(args?: readonly string[], command?: string): Promise<RunningRuntime>
+  /**
+   * Starts the runtime and waits until it is ready. `command`: `start` (default), `dev`, or `main`;
+   * `within`: a command that runs another one in its own place, such as `nsenter`.
+   */
+  start(
+    args?: readonly string[],
+    command?: string,
+    within?: readonly string[],
+  ): Promise<RunningRuntime>
   write(file: string, text: string): Promise<void>
   /** Takes over what another project built, to run as one more process of its deployment. */
   copyBuild(from: Project): Promise<void>
@@ -74,7 +81,8 @@ export async function project(
         .filter(Boolean)
         .map((line) => JSON.parse(line) as T)
     },
-    start: (args = [], command = 'start') => start(dir, [command, ...args], running),
+    start: (args = [], command = 'start', within = []) =>
+      start(dir, [...within, process.execPath, FN, command, ...args], running),
     copyBuild: async (from) => {
       await cp(join(from.dir, '.millrace', 'build'), join(dir, '.millrace', 'build'), {
         recursive: true,
@@ -107,10 +115,10 @@ function run(dir: string, args: readonly string[], input?: string): Promise<FnRe
 
 async function start(
   dir: string,
-  args: readonly string[],
+  [program = '', ...args]: readonly string[],
   running: Set<ChildProcess>,
 ): Promise<RunningRuntime> {
-  const child = spawn(process.execPath, [FN, ...args, '--port', '0', '--metrics-port', '0'], {
+  const child = spawn(program, [...args, '--port', '0', '--metrics-port', '0'], {
     cwd: dir,
     stdio: ['ignore', 'ignore', 'pipe'],
     detached: true,

@@ -28,7 +28,7 @@ import { Transient, persist } from './transient.ts'
 const MAX_REQUEST_BYTES = 8 * 1024 * 1024
 const ABORT_DEADLINE_MS = 5_000
 /** The transaction before is ended everywhere within milliseconds. */
-const FIRST_PAUSE_MS = 5
+const FIRST_PAUSE_MS = 2
 
 export type Place = Extract<AppendResult, { ok: true }>
 

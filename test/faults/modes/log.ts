@@ -93,13 +93,13 @@ export const dlqRefused: Mode = {
         ['min.insync.replicas', '2'],
       ])
       await scene.catchUp()
+      await scene.pause(1_000, 3_000)
       await scene.underLoad()
       await scene.harm('dead letters refused', async () => {
         await configure.set(refusal)
         await scene.pause(3_000, 6_000)
         await configure.set(['max.message.bytes', String(2 << 20)])
       })
-      await scene.pause(1_000, 3_000)
     }
   },
 }

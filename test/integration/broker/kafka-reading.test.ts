@@ -4,6 +4,7 @@ import { CompressionTypes, Kafka, logLevel, type Producer } from 'kafkajs'
 import { createKafkaBroker } from '../../../runtime/broker/kafka/broker.ts'
 import { appendAll, type Broker } from '../../../runtime/contract/broker.ts'
 import { readToEnd, textsOf } from '../../support/broker-contract/reading.ts'
+import { readIndependently } from '../../support/independent-reader.ts'
 import { kafkaForTests } from '../../support/kafka.ts'
 
 const kafka = kafkaForTests()
@@ -48,23 +49,6 @@ async function run(producer: Producer, topic: string, transaction: Transaction):
   await open[end]()
 }
 
-/** What Kafka's own rules let a reader of committed records see, by another client. */
-async function readIndependently(t: TestContext, topic: string, count: number): Promise<string[]> {
-  const consumer = kafkajs().consumer({ groupId: kafka.name('independent') })
-  t.after(() => consumer.disconnect())
-  await consumer.connect()
-  await consumer.subscribe({ topic, fromBeginning: true })
-  const values: string[] = []
-  await new Promise<void>((resolve, reject) => {
-    const eachMessage = async ({ message }: { message: { value: Buffer | null } }) => {
-      values.push(String(message.value))
-      if (values.length === count) resolve()
-    }
-    consumer.run({ eachMessage }).catch(reject)
-  })
-  return values
-}
-
 test(
   'Two aborts of one producer in one fetch are left out, its commits are not',
   kafka.needed,
@@ -80,7 +64,10 @@ test(
     await run(producer, topic, { end: 'commit', values: ['c2'] })
 
     assert.deepEqual(textsOf(await readToEnd(broker, at)), ['c1', 'c2'])
-    assert.deepEqual(await readIndependently(t, topic, 2), ['c1', 'c2'])
+    assert.deepEqual(await readIndependently(t, kafka.cluster.bootstrap, { topic, count: 2 }), [
+      'c1',
+      'c2',
+    ])
     // Five records and four markers: the last marker holds no record, and reading goes on behind it.
     const whole = await broker.read(at, 0)
     assert.deepEqual([whole.next, whole.end], [9, 9])

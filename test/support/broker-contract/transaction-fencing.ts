@@ -6,11 +6,13 @@ import type { Transaction, TopicPartition } from '../../../runtime/contract/brok
 import { isMillraceError } from '../../../runtime/errors.ts'
 import { madeTopic, numbered, opened, recordOf, uniqueName } from './opening.ts'
 import type { OpenBroker } from './opening.ts'
-import { epochsOf, joinRecorded } from './recording-listener.ts'
+import { epochsOf, joinRecorded, shared } from './recording-listener.ts'
+import type { RecordedMember } from './recording-listener.ts'
 import { rejects, shows, stableOffset } from './transaction-checks.ts'
 
 export function fencingContract(open: OpenBroker): void {
   fenceContract(open)
+  drainContract(open)
   expectContract(open)
 }
 
@@ -105,6 +107,37 @@ function fenceContract(open: OpenBroker): void {
     await shows(broker, at, ['5'])
     assert.equal(await stableOffset(broker, group, at), 5)
     assert.equal(await stableOffset(broker, progress, at), 5)
+  })
+}
+
+function drainContract(open: OpenBroker): void {
+  test('A transaction of a member that gets ready for a rebalance still counts', async (t) => {
+    const { broker } = await opened(t, open)
+    const topic = await madeTopic(broker, 2)
+    const [group, progress] = [uniqueName('group'), uniqueName('progress')]
+    const partitions = [0, 1].map((partition) => ({ topic, partition }))
+    const transactor = await broker.transactor({ id: uniqueName('id') })
+    const join = { group, topics: [topic], history: [] }
+    const first: RecordedMember = await joinRecorded(broker, {
+      ...join,
+      name: 'first',
+      async whenRebalancing() {
+        const offsets = partitions.map((at) => ({ ...at, offset: 3 }))
+        await transactor.transact({
+          records: [recordOf(topic, { value: 'drained' })],
+          commits: [group, progress].map((each) => ({ group: each, offsets })),
+          fence: { membership: first.membership, epochs: epochsOf(first) },
+        })
+      },
+    })
+    assert.equal(epochsOf(first).size, 2)
+    const second = await joinRecorded(broker, { ...join, name: 'second' })
+
+    await shared([first, second], [1, 1])
+    await shows(broker, { topic, partition: 0 }, ['drained'])
+    for (const each of [group, progress]) {
+      for (const at of partitions) assert.equal(await stableOffset(broker, each, at), 3)
+    }
   })
 }
 

@@ -110,6 +110,34 @@ async function turns(): Promise<void> {
 }
 
 describe('Consumer', () => {
+  it('commits again soon after a commit that waited for the log a whole minute', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    let nowMs = 0
+    t.mock.method(performance, 'now', () => nowMs)
+    const { broker, listener, answer } = fakeLog()
+    let commits = 0
+    const commit: Broker['commit'] = async (_group, [progress]) => {
+      if (progress?.offset !== RECORDS.length) return // the start, written down before it reads
+      nowMs += commits++ === 0 ? 60_000 : 0
+      throw new Error('the log was away')
+    }
+    const { consumer } = consumerOn({ ...broker, commit })
+    await consumer.start()
+    listener().assigned(OWNED)
+    answer()
+    await turns()
+    t.mock.timers.tick(60_000) // the configured interval
+    await turns()
+    assert.equal(commits, 1)
+    t.mock.timers.tick(60_000)
+    await turns()
+    assert.equal(commits, 2)
+    const stopped = consumer.stop(100)
+    await turns()
+    t.mock.timers.tick(10_000)
+    await stopped
+  })
+
   it('opens a partition once, though a rebalance assigns it again while it is being opened', async () => {
     const { broker, listener, answer } = fakeLog()
     const { consumer, seen } = consumerOn(broker)

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import type { AppendResult } from '../../../runtime/contract/broker.ts'
 import { DEFAULT_DELIVERY, type TriggerManifest } from '../../../runtime/contract/manifest.ts'
+import { DeliveryHistory } from '../../../runtime/delivery/history.ts'
 import { TriggerDelivery } from '../../../runtime/delivery/trigger-delivery.ts'
 import { createMetrics } from '../../../runtime/telemetry/metrics.ts'
 import { sampleTrigger } from '../../support/sample-manifest.ts'
@@ -43,6 +44,7 @@ function bench(t: TestContext): Bench {
     toDeadLetter: () => ({ ...blank, topic: 'dlq' }),
     metrics: createMetrics().forTrigger('events/orders'),
     log: SILENT,
+    history: new DeliveryHistory('events/orders'),
     nextId: () => ++ids,
     replayOf: () => undefined,
   })
