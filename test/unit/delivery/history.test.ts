@@ -71,6 +71,18 @@ describe('DeliveryHistory', () => {
     assert.equal(history.find('orders', 0, 8), undefined)
   })
 
+  it('forgets the oldest attempts of a delivery that it keeps', () => {
+    const history = new DeliveryHistory('events/orders', 2)
+    history.recordAttempt(task(1), DONE)
+    for (let attempt = 1; attempt <= 4; attempt++) history.recordAttempt(task(2, attempt), DONE)
+    history.recordFailure(task(1), FAULT)
+    assert.deepEqual(history.find('orders', 0, 1)?.attempts, [])
+    assert.deepEqual(
+      history.find('orders', 0, 2)?.attempts.map(({ result }) => result),
+      ['done', 'done', 'done', 'done'],
+    )
+  })
+
   it('keeps an event that comes again apart from its former delivery', () => {
     const history = new DeliveryHistory('events/orders')
     history.recordAttempt(task(7), FAILED)

@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import { followEvent } from '../../../cli/why/follow.ts'
+import { readableReport } from '../../../cli/why/readable.ts'
+import type { TriggerReport, WhyReport } from '../../../cli/why/report.ts'
+import { Watermark } from '../../../runtime/consumer/watermark.ts'
+import type { CursorState } from '../../../runtime/contract/cursor-state.ts'
+import type { DeliveryTrace } from '../../../runtime/contract/history.ts'
+import { replayLetters } from '../../../runtime/dlq/replay.ts'
+import { deadLetterLog, TRIGGER, type DeadLetterLog } from '../../support/dead-letters.ts'
+import { sampleTrigger } from '../../support/sample-manifest.ts'
+
+interface Live {
+  cursor?: Partial<CursorState>
+  trace?: Partial<DeliveryTrace>
+}
+
+/** What the log says of the event, and a running runtime if there is one. */
+async function why(log: DeadLetterLog, id: string, live?: Live): Promise<WhyReport> {
+  const cursor: CursorState = {
+    trigger: 'events/orders',
+    group: TRIGGER.group,
+    topic: TRIGGER.topic,
+    partition: 0,
+    committed: 0,
+    end: 0,
+    inFlight: 0,
+    attached: true,
+    paused: false,
+    ...live?.cursor,
+  }
+  const access = {
+    ...log,
+    live: live === undefined ? undefined : async () => ({ cursors: [cursor] }),
+    delivery:
+      live === undefined
+        ? undefined
+        : async () => (live.trace === undefined ? undefined : { ...TRACE, ...live.trace }),
+    close: async () => {},
+  }
+  const other = { ...sampleTrigger('invoices'), filters: [{ exact: { type: 'invoice' } }] }
+  return followEvent(access, { id, triggers: [TRIGGER, other] })
+}
+
+const TRACE: DeliveryTrace = {
+  trigger: 'events/orders',
+  topic: TRIGGER.topic,
+  partition: 0,
+  offset: 0,
+  attempts: [{ attempt: 1, at: 1_000, durationMs: 2, result: 'failed', retryInMs: 500 }],
+  outcome: undefined,
+  endedAt: undefined,
+}
+
+function triggersOf(report: WhyReport): TriggerReport[] {
+  assert.ok(report.occurrences !== 'not kept')
+  const triggers = report.occurrences[0]?.triggers
+  assert.ok(triggers !== undefined && triggers !== 'not kept')
+  return triggers
+}
+
+async function position(log: DeadLetterLog, id: string, live?: Live): Promise<string | undefined> {
+  return triggersOf(await why(log, id, live))[0]?.position.state
+}
+
+/** Events e0 to e4 in partition 0, of which the trigger has finished e0, e1 and e3. */
+async function halfFinished(t: TestContext): Promise<DeadLetterLog> {
+  const log = await deadLetterLog(t)
+  for (let i = 0; i < 5; i++) await log.fail({ id: `e${i}` })
+  const progress = new Watermark({ offset: 0, metadata: '' })
+  for (let offset = 0; offset < 4; offset++) progress.begin(offset)
+  for (const offset of [0, 1, 3]) progress.finish(offset)
+  progress.advance(4)
+  await log.broker.commit(TRIGGER.group, [
+    { topic: TRIGGER.topic, partition: 0, ...progress.progress() },
+  ])
+  return log
+}
+
+describe('following an event', () => {
+  it('tells what is finished from what waits, by the commit', async (t) => {
+    const log = await halfFinished(t)
+    const states = []
+    for (let i = 0; i < 5; i++) states.push(await position(log, `e${i}`))
+    assert.deepEqual(states, ['finished', 'finished', 'waiting', 'finished', 'waiting'])
+  })
+
+  it('says "not yet read" only where nothing can have been read', async (t) => {
+    const log = await deadLetterLog(t)
+    await log.fail({ id: 'a' })
+    assert.equal(await position(log, 'a'), 'not yet read', 'the trigger never ran')
+    await log.broker.commit(TRIGGER.group, [{ topic: TRIGGER.topic, partition: 0, offset: 0 }])
+    assert.equal(await position(log, 'a', { cursor: {} }), 'waiting')
+    assert.equal(await position(log, 'a', { cursor: { paused: true } }), 'not yet read')
+    assert.equal(await position(log, 'a', { cursor: { paused: true, inFlight: 1 } }), 'waiting')
+    const underWay = { cursor: { paused: true }, trace: {} }
+    assert.equal(await position(log, 'a', underWay), 'waiting')
+    const ended = { trace: { outcome: 'acked', endedAt: 5_000 } } as const
+    assert.equal(await position(log, 'a', ended), 'finished', 'its commit is on its way')
+  })
+
+  it('shows attempts that are remembered, and says of others that they are not kept', async (t) => {
+    const log = await deadLetterLog(t)
+    await log.fail({ id: 'a' })
+    const [kept] = triggersOf(await why(log, 'a', { trace: {} }))
+    assert.deepEqual([kept?.attempts, kept?.outcome], [TRACE.attempts, 'under way'])
+    for (const live of [undefined, {}]) {
+      const [forgotten] = triggersOf(await why(log, 'a', live))
+      assert.deepEqual([forgotten?.attempts, forgotten?.outcome], ['not kept', 'not kept'])
+    }
+  })
+
+  it('evaluates the filters again, and names the clause that failed', async (t) => {
+    const log = await deadLetterLog(t)
+    await log.fail({ id: 'a' })
+    const [orders, invoices] = triggersOf(await why(log, 'a'))
+    assert.deepEqual([orders?.matches, invoices?.matches], [true, false])
+    assert.deepEqual(invoices?.failed, [
+      { clause: 'exact.type', expected: 'invoice', actual: 'order' },
+    ])
+    const lines = readableReport(await why(log, 'a'))
+    assert.ok(lines.some((line) => line.includes('exact.type: expected "invoice", is "order"')))
+  })
+
+  it('finds replays, for the one trigger, and the dead letters with their state', async (t) => {
+    const log = await deadLetterLog(t)
+    const ref = await log.fail({ id: 'a' })
+    await replayLetters(log, {})
+    const report = await why(log, 'a')
+    assert.ok(report.occurrences !== 'not kept')
+    const replay = report.occurrences.find((one) => one.replayOf === ref)
+    assert.ok(replay !== undefined && replay.triggers !== 'not kept')
+    assert.deepEqual(
+      replay.triggers.map(({ trigger }) => trigger),
+      ['events/orders'],
+    )
+    assert.deepEqual(
+      report.deadLetters.map((one) => [one.ref, one.state, one.origin]),
+      [[ref, 'replayed', `${TRIGGER.topic}/0/0`]],
+    )
+  })
+
+  it('keeps dead letters when the log has let the event go', async (t) => {
+    const log = await deadLetterLog(t)
+    await log.fail({ id: 'a' })
+    const reader: typeof log.reader = {
+      topics: (names) => log.reader.topics(names),
+      read: (at, from, options) => log.reader.read(at, from, options),
+      committed: (group, partitions) => log.reader.committed(group, partitions),
+      offsetsAt: (partitions, timeMs) => log.reader.offsetsAt(partitions, timeMs),
+      ranges: async (partitions) =>
+        (await log.reader.ranges(partitions)).map((range) =>
+          range.topic === TRIGGER.topic ? { ...range, start: range.end } : range,
+        ),
+    }
+    const report = await why({ ...log, reader }, 'a')
+    assert.equal(report.occurrences, 'not kept')
+    assert.equal(report.deadLetters.length, 1)
+    assert.match(readableReport(report)[0] ?? '', /not kept in the log/)
+  })
+})
