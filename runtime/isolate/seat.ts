@@ -16,6 +16,8 @@ import type { Tenant, WorkerGroup } from './worker-group.ts'
 const STALLED_AFTER_MS = 30_000
 /** A machine that never has time must not keep an endless loop from being blamed. */
 const MAX_STARVED_VERDICTS = 3
+/** For as long only that many losses are put down to the machine. */
+const STARVED_WINDOW_MS = 60_000
 
 export interface SeatOptions {
   group: WorkerGroup
@@ -44,6 +46,8 @@ export class Seat implements Tenant {
   #heardAt = 0
   #longestMs = 0
   #starved = 0
+  #starvedSince = Number.NEGATIVE_INFINITY
+  #starvedLosses = 0
 
   constructor(options: SeatOptions) {
     this.#options = options
@@ -122,6 +126,10 @@ export class Seat implements Tenant {
     )
     this.#options.group.lostIsolate(this.name, cause)
     if (this.#options.alone && cause !== 'evicted') return this.#blameAll(cause, starved)
+    // Hundreds of suspects, each alone, would take minutes; the machine is the first suspect.
+    if (starved && this.#isMachinesFault()) {
+      return this.#settle(all, (id) => ({ id, status: 'again', suspect: false }))
+    }
     const fault = lossFault(cause, this.limits)
     const spentMs = cause === 'cpu' ? this.limits.cpuMs : 0
     this.#settle(verdict.accused, (id) => failed(id, fault, spentMs))
@@ -148,6 +156,15 @@ export class Seat implements Tenant {
   isStalled(): boolean {
     if (this.#inFlight === 0) return false
     return performance.now() - this.#heardAt > this.#longestMs + STALLED_AFTER_MS
+  }
+
+  #isMachinesFault(): boolean {
+    const now = performance.now()
+    if (now - this.#starvedSince > STARVED_WINDOW_MS) {
+      this.#starvedSince = now
+      this.#starvedLosses = 0
+    }
+    return ++this.#starvedLosses < MAX_STARVED_VERDICTS
   }
 
   #blameAll(loss: Loss, starved: boolean): void {
