@@ -56,6 +56,8 @@ export interface PipelineOptions {
     maxUnfinishedOffsets: number
     commitIntervalMs: number
     invalidRecords: 'quarantine' | 'wrap' | 'reject'
+    /** Default 64. */
+    maxTransactors?: number
   }
   metrics: Metrics
   log: Logger
