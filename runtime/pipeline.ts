@@ -58,6 +58,8 @@ export interface PipelineOptions {
     maxUnfinishedOffsets: number
     commitIntervalMs: number
     invalidRecords: InvalidRecordPolicy
+    /** Default 64. */
+    maxTransactors?: number
   }
   metrics: Metrics
   log: Logger
@@ -163,8 +165,8 @@ function openChannel(
   deliveries: ReadonlyMap<TriggerManifest, TriggerDelivery>,
   channel: ChannelOptions,
 ): DeliveryChannel {
-  const { trigger, partition, beside } = channel
-  const parks = trigger.delivery.onDeadLetter === 'park' && beside === undefined
+  const { trigger, partition, topic } = channel
+  const parks = trigger.delivery.onDeadLetter === 'park' && topic === trigger.topic
   const lot = parks
     ? createParkingLot({
         broker,

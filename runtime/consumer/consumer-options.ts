@@ -41,6 +41,8 @@ export interface ConsumerOptions {
     maxBufferBytes: number
     maxUnfinishedOffsets: number
     commitIntervalMs: number
+    /** Writers of transactions that are open at the same time; see `Transactors`. */
+    maxTransactors?: number
   }
   log: Logger
 }

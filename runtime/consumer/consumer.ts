@@ -19,6 +19,7 @@ import type { Cursor } from './cursor.ts'
 import { eachLimited } from './limited.ts'
 import { OwnedPartition } from './owned-partition.ts'
 import { startingPoints, type StartingPoints } from './starting-points.ts'
+import { Transactors } from './transactors.ts'
 
 const MIN_CURSOR_BYTES = 64 * 1024
 const MAX_CURSOR_BYTES = 8 * 1024 * 1024
@@ -35,6 +36,7 @@ export class Consumer {
   readonly #options: ConsumerOptions
   readonly #partitions = new Map<string, OwnedPartition>()
   readonly #control: Control
+  readonly #transactors: Transactors
   readonly #stop = new AbortController()
   #membership: Membership | undefined
   #timer: NodeJS.Timeout | undefined
@@ -47,6 +49,11 @@ export class Consumer {
 
   constructor(options: ConsumerOptions) {
     this.#options = options
+    const { broker, limits } = options
+    this.#transactors = new Transactors({
+      open: (transactor) => broker.transactor(transactor),
+      max: limits.maxTransactors,
+    })
     this.#control = new Control({
       broker: options.broker,
       topic: options.names.controlTopic,
@@ -177,6 +184,7 @@ export class Consumer {
       {
         ...this.#options,
         assignment,
+        transactors: this.#transactors,
         fence: () => this.#fence(assignment),
         maxCursorBytes: () => this.#maxCursorBytes(),
         isPaused: (trigger) => this.#control.isPaused(triggerName(trigger)),

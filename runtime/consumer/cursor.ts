@@ -101,11 +101,16 @@ export class Cursor {
    */
   hasRoom(maxBytes: number): boolean {
     const share = this.#full ? 0.5 : 1
-    this.#windowIs(this.watermark.isFull(this.#maxUnfinished * share))
+    this.#windowIs(this.watermark.isFull(this.#maxUnfinished, share))
     const runnable = this.watermark.unfinished - this.channel.waiting
     this.#full =
       this.#windowFull || this.#bytes >= maxBytes * share || runnable >= MAX_RUNNABLE * share
     return !this.#full && !this.paused && !this.restoring && this.trouble === undefined
+  }
+
+  /** Not even the rest of a batch may come. */
+  get isWindowFull(): boolean {
+    return this.watermark.isFull(this.#maxUnfinished)
   }
 
   /** True for a record that this cursor still has to see. */

@@ -27,8 +27,8 @@ export async function readTail(options: TailOptions): Promise<void> {
   const { broker, at, progress, dedupe, signal } = options
   const finishedAbove = decodeFinished(progress.offset, progress.metadata)
   const end = finishedAbove.at(-1)?.[1] ?? progress.offset
-  const [since] = await broker.offsetsAt([at], Date.now() - dedupe.options.windowMs)
   const [range] = await broker.ranges([at])
+  const [since] = await broker.offsetsAt([at], (await goesOnAt(options)) - dedupe.options.windowMs)
   let position = Math.max(since?.offset ?? 0, range?.start ?? 0)
   while (position < end && !signal.aborted) {
     const batch = await broker.read(at, position, { maxBytes: READ_MAX_BYTES, signal })
@@ -42,6 +42,12 @@ export async function readTail(options: TailOptions): Promise<void> {
     if (batch.next <= position) return
     position = batch.next
   }
+}
+
+/** When the event was written with which the trigger goes on: it may have stood still for long. */
+async function goesOnAt({ broker, at, progress, signal }: TailOptions): Promise<number> {
+  const { records } = await broker.read(at, progress.offset, { maxBytes: 1, signal })
+  return Math.min(Date.now(), records[0]?.timestamp ?? Number.POSITIVE_INFINITY)
 }
 
 function restore({ decode, matches, dedupe }: TailOptions, record: LogRecord): void {

@@ -1,7 +1,8 @@
 /**
- * Recognises events by source and id (CloudEvents 1.0: they identify an event). It holds only events that
- * have ended; one that arrives while its original runs waits for that one's end. Times are those of the
- * log, so that a restart decides as the first run did.
+ * Recognises events by source and id (CloudEvents 1.0: they identify an event). An event is a copy if one
+ * with its identity was written at most `windowMs` before it, itself a copy or not. It ends with its
+ * original: at once, or when that one does. Times are those of the log, and what decides is never older
+ * than the window, so that a restart decides as the first run did.
  */
 import type { LogRecord } from '../contract/broker.ts'
 import type { Event } from '../contract/event.ts'
@@ -12,13 +13,21 @@ export interface DedupeOptions {
   max: number
 }
 
+/** An event that runs, and the copies that wait for it. */
+interface Original {
+  identity: string
+  copies: LogRecord[]
+  /** When the event or its latest copy was written. */
+  writtenAt: number
+}
+
 export class Dedupe {
   readonly options: DedupeOptions
-  /** When the event was written, by identity; the longest remembered first. */
+  /** When the event or its latest copy was written, by identity; the longest remembered first. */
   readonly #ended = new Map<string, number>()
-  /** Copies that wait, by the identity of the original that runs. */
-  readonly #running = new Map<string, LogRecord[]>()
-  readonly #identities = new Map<number, string>()
+  /** The latest that runs, by identity. */
+  readonly #running = new Map<string, Original>()
+  readonly #byOffset = new Map<number, Original>()
 
   constructor(options: DedupeOptions) {
     this.options = options
@@ -31,28 +40,32 @@ export class Dedupe {
    */
   begin(record: LogRecord, event: Event): 'new' | 'duplicate' | 'waits' {
     const identity = identityOf(event)
-    const endedAt = this.#ended.get(identity)
-    if (endedAt !== undefined && record.timestamp - endedAt <= this.options.windowMs) {
-      return 'duplicate'
-    }
-    const copies = this.#running.get(identity)
-    if (copies !== undefined) {
-      copies.push(record)
+    const { timestamp } = record
+    const original = this.#running.get(identity)
+    if (original !== undefined && this.#isRecent(original.writtenAt, timestamp)) {
+      original.copies.push(record)
+      original.writtenAt = Math.max(original.writtenAt, timestamp)
       return 'waits'
     }
-    this.#running.set(identity, [])
-    this.#identities.set(record.offset, identity)
+    const endedAt = this.#ended.get(identity)
+    if (endedAt !== undefined && this.#isRecent(endedAt, timestamp)) {
+      this.#remember(identity, timestamp)
+      return 'duplicate'
+    }
+    const fresh: Original = { identity, copies: [], writtenAt: timestamp }
+    this.#running.set(identity, fresh)
+    this.#byOffset.set(record.offset, fresh)
     return 'new'
   }
 
   /** Gives the copies that waited for this one, if it is an original. */
   ended(record: LogRecord): LogRecord[] {
-    const identity = this.#identities.get(record.offset)
-    if (identity === undefined) return []
-    this.#identities.delete(record.offset)
-    const copies = this.#running.get(identity) ?? []
-    this.#running.delete(identity)
-    this.#remember(identity, record.timestamp)
+    const original = this.#byOffset.get(record.offset)
+    if (original === undefined) return []
+    const { identity, copies, writtenAt } = original
+    this.#byOffset.delete(record.offset)
+    if (this.#running.get(identity) === original) this.#running.delete(identity)
+    this.#remember(identity, writtenAt)
     return copies
   }
 
@@ -61,12 +74,16 @@ export class Dedupe {
     this.#remember(identityOf(event), record.timestamp)
   }
 
+  #isRecent(writtenAt: number, timestamp: number): boolean {
+    return timestamp - writtenAt <= this.options.windowMs
+  }
+
   #remember(identity: string, timestamp: number): void {
+    const latest = Math.max(timestamp, this.#ended.get(identity) ?? timestamp)
     this.#ended.delete(identity)
-    this.#ended.set(identity, timestamp)
+    this.#ended.set(identity, latest)
     for (const [oldest, writtenAt] of this.#ended) {
-      const isOver = timestamp - writtenAt > this.options.windowMs
-      if (!isOver && this.#ended.size <= this.options.max) return
+      if (this.#isRecent(writtenAt, latest) && this.#ended.size <= this.options.max) return
       this.#ended.delete(oldest)
     }
   }

@@ -11,23 +11,29 @@ import {
   type AppendResult,
   type Broker,
   type TopicPartition,
+  type Transactor,
 } from '../contract/broker.ts'
 import type { Logger } from '../contract/log.ts'
 import { MillraceError } from '../errors.ts'
 import { backOff } from './backoff.ts'
 import { hasMoved } from './commits.ts'
 import type { Cursor } from './cursor.ts'
+import { eachLimited } from './limited.ts'
 import {
   PartitionWriter,
   type PartitionWriterOptions,
   type WriterEntry,
 } from './partition-writer.ts'
 import { refuseMembers, type StartLog } from './starting-points.ts'
+import type { Transactors } from './transactors.ts'
 
 export interface ExactlyOnceOptions extends Pick<PartitionWriterOptions, 'fence' | 'ensureTopics'> {
   at: TopicPartition
   broker: Broker
+  transactors: Transactors
   transactionalId: string
+  /** Those that the transactions are for. */
+  cursors: () => Iterable<Cursor>
   /** Discards what the triggers have under way. */
   withdraw: () => void
   /** Starts them where `log` says; what it commits is part of a transaction. */
@@ -39,6 +45,7 @@ export interface ExactlyOnceOptions extends Pick<PartitionWriterOptions, 'fence'
 
 /** After so long without a failed transaction the next one is a first one. */
 const CALM_MS = 10_000
+const GROUPS_AT_ONCE = 8
 
 export class ExactlyOnce {
   readonly #options: ExactlyOnceOptions
@@ -63,29 +70,28 @@ export class ExactlyOnce {
   }
 
   async takeOver(): Promise<void> {
-    const { broker, transactionalId, fence, ensureTopics, restart } = this.#options
-    const transactor = await broker.transactor({ id: transactionalId })
+    const { transactors, transactionalId, fence, ensureTopics, restart, stop } = this.#options
+    const transactor = await transactors.open(transactionalId, () => this.#assertUnmoved())
     const writer: PartitionWriter = new PartitionWriter({
       transactor,
       fence,
       ensureTopics,
       failed: (error) => {
-        if (this.#writer === writer && !this.#options.stop.aborted) this.#again(error)
+        if (this.#writer === writer && !stop.aborted) this.#again(error)
       },
     })
+    if (stop.aborted) return writer.close() // given up while it was being opened
     this.#writer = writer
-    const startLog: StartLog = {
-      topics: (names) => broker.topics(names),
-      ranges: (partitions) => broker.ranges(partitions),
-      committed: (group, partitions) => broker.committed(group, partitions, { stable: true }),
-      commit: async (group, offsets) => {
-        await refuseMembers(broker, group)
-        // Without a fence: a new group's start is written for all partitions, also those of others.
-        await transactor.transact({ records: [], commits: [{ group, offsets }] })
-      },
+    const log = this.#logOf(writer, transactor)
+    try {
+      await restart(log)
+    } catch (error) {
+      // What was started already may have failed meanwhile: then it has begun anew.
+      if (this.#writer === writer) throw error
     }
-    await restart(startLog)
-    this.#startLog = startLog
+    if (this.#writer !== writer) return
+    transactor.settle()
+    this.#startLog = log
     this.#openedAt = Date.now()
     this.#trouble = undefined
   }
@@ -93,7 +99,7 @@ export class ExactlyOnce {
   write(entry: WriterEntry): Promise<AppendResult[]> {
     if (this.#writer !== undefined) return this.#writer.write(entry)
     // Its cursor was withdrawn in the meantime, and its events run again.
-    const error = new MillraceError('FN_BROKER_FENCED', 'the partition is being taken over')
+    const error = takenOver()
     return Promise.resolve(entry.records.map(({ topic }) => ({ ok: false, topic, error })))
   }
 
@@ -111,6 +117,50 @@ export class ExactlyOnce {
     await this.#writer?.close()
   }
 
+  #logOf(writer: PartitionWriter, transactor: Transactor): StartLog {
+    const { broker } = this.#options
+    /** Nothing starts at a place that was found with a writer that is of no more use. */
+    const assertCurrent = (): void => {
+      if (this.#writer !== writer) throw takenOver()
+    }
+    return {
+      topics: (names) => broker.topics(names),
+      ranges: (partitions) => broker.ranges(partitions),
+      committed: async (group, partitions) => {
+        const found = await broker.committed(group, partitions, { stable: true })
+        assertCurrent()
+        return found
+      },
+      commit: async (group, offsets) => {
+        await refuseMembers(broker, group)
+        // Without a fence: a new group's start is written for all partitions, also those of others.
+        await transactor.transact({ records: [], commits: [{ group, offsets }] })
+        assertCurrent()
+      },
+    }
+  }
+
+  /** Rejects if somebody else committed while the transactional id was not open here. */
+  async #assertUnmoved(): Promise<void> {
+    const { broker, at, cursors } = this.#options
+    const own = [...cursors()].filter(({ closed, trouble }) => !closed && trouble === undefined)
+    const byGroup = Map.groupBy(own, ({ trigger }) => trigger.group)
+    await eachLimited(byGroup, GROUPS_AT_ONCE, async ([group, members]) => {
+      const places = members.map(({ topic, partition }) => ({ topic, partition }))
+      const found = await broker.committed(group, places, { stable: true })
+      for (const { topic, partition, committed } of members) {
+        const now = found.find((one) => one.topic === topic && one.partition === partition)
+        if (now?.offset === undefined) continue // nobody has committed anything
+        const { offset, metadata } = committed
+        if (now.offset === offset && now.metadata === metadata) continue
+        throw new MillraceError(
+          'FN_BROKER_FENCED',
+          `${partitionKey(at)} had another owner: ${group} stands at ${now.offset}, and not at ${offset}`,
+        )
+      }
+    })
+  }
+
   /** A transaction failed, or somebody else opened the transactional id: everything from the log again. */
   #again(error: Error): void {
     const { at, log, stop } = this.#options
@@ -126,6 +176,7 @@ export class ExactlyOnce {
         try {
           return await this.takeOver()
         } catch (cause) {
+          if (stop.aborted) return
           log.warn({ ...at, error: String(cause) }, 'the partition is not taken over yet')
           await this.#withdraw()?.close()
         }
@@ -141,4 +192,8 @@ export class ExactlyOnce {
     this.#options.withdraw()
     return writer
   }
+}
+
+function takenOver(): MillraceError {
+  return new MillraceError('FN_BROKER_FENCED', 'the partition is being taken over')
 }

@@ -22,6 +22,7 @@ import { Dedupe } from './dedupe.ts'
 import { readTail } from './dedupe-tail.ts'
 import { ExactlyOnce } from './exactly-once.ts'
 import { Partition } from './partition.ts'
+import type { Transactors } from './transactors.ts'
 import {
   retryStart,
   startingPoints,
@@ -32,6 +33,7 @@ import {
 
 export interface OwnedPartitionOptions extends ConsumerOptions {
   assignment: Assignment
+  transactors: Transactors
   /** The ownership, as commits have to prove it. */
   fence: () => NonNullable<CommitOptions['fence']>
   /** Room of one cursor; see `PartitionOptions`. */
@@ -77,6 +79,8 @@ export class OwnedPartition {
     this.#exactlyOnce = new ExactlyOnce({
       at,
       broker: options.broker,
+      transactors: options.transactors,
+      cursors: () => [...this.cursors()].filter(isExactlyOnce),
       transactionalId: options.names.transactionalId(at),
       fence: options.fence,
       ensureTopics: options.ensureTopics,
@@ -157,6 +161,7 @@ export class OwnedPartition {
       if (log === undefined) continue // its partition is being taken over
       const start = await retryStart(log, trigger, at)
       if (this.#stop.signal.aborted) return
+      if (this.#hasMoved(trigger, log)) continue
       const cursor = this.#retryCursor(trigger, at, start)
       const partition = this.#partition(at, [cursor], () => [trigger])
       this.#retries.push({ partition, trigger })
@@ -167,10 +172,15 @@ export class OwnedPartition {
   /** Asks again for triggers that could not start: a group with members, an offset that was lost. */
   async askAgain(): Promise<void> {
     for (const old of this.cursors()) {
-      if (!old.troublePasses || old.closed) continue
-      const start = await this.#startOf(old)
-      if (start === undefined || start.trouble !== undefined) continue
-      if (this.#stop.signal.aborted || old.closed) continue
+      if (!old.troublePasses) continue
+      let start = await this.#startOf(old)
+      if (start === undefined || start.trouble !== undefined || !this.#isCurrent(old)) continue
+      if (isExactlyOnce(old)) {
+        // What it has under way could be committed after its place was read.
+        this.#partitionOf(old).withdraw(old)
+        start = await this.#startOf(old)
+        if (start === undefined || !this.#isCurrent(old)) continue
+      }
       this.#options.log.info({ group: old.trigger.group }, 'the trigger goes on')
       this.#replace(old, this.#cursorLike(old, start))
     }
@@ -199,6 +209,10 @@ export class OwnedPartition {
     return retry?.partition ?? this.#main
   }
 
+  #isCurrent(cursor: Cursor): boolean {
+    return !this.#stop.signal.aborted && this.#partitionOf(cursor).cursors.includes(cursor)
+  }
+
   #wake(): void {
     this.#main.wake()
     for (const { partition } of this.#retries) partition.wake()
@@ -224,9 +238,12 @@ export class OwnedPartition {
 
   #mainCursor(trigger: TriggerManifest, start: StartingPoint): Cursor {
     const { dedupe } = trigger
+    // When one that could not go on is replaced, its replayed events may be on their way already.
+    const retry = this.#retries.find((one) => one.trigger === trigger)?.partition.cursors[0]
     const cursor = this.#cursor(trigger, this.#at, {
       start,
       dedupe: dedupe === undefined ? undefined : new Dedupe(dedupe),
+      beside: retry?.closed === false ? retry.channel : undefined,
     })
     cursor.restoring = dedupe !== undefined || trigger.delivery.onDeadLetter === 'park'
     return cursor
@@ -235,7 +252,11 @@ export class OwnedPartition {
   #cursor(
     trigger: TriggerManifest,
     at: TopicPartition,
-    more: { start: StartingPoint; dedupe?: Dedupe | undefined; beside?: DeliveryChannel },
+    more: {
+      start: StartingPoint
+      dedupe?: Dedupe | undefined
+      beside: DeliveryChannel | undefined
+    },
   ): Cursor {
     const { start, dedupe, beside } = more
     const { openChannel, ledger, limits, isPaused } = this.#options
@@ -328,6 +349,11 @@ export class OwnedPartition {
         this.#replace(old, this.#cursorLike(old, await retryStart(log, old.trigger, old)))
       }
     }
+  }
+
+  /** Whether a trigger's partition is being taken over, or was since `log` gave a place in it. */
+  #hasMoved({ delivery }: TriggerManifest, log: StartLog): boolean {
+    return delivery.exactlyOnce && this.#exactlyOnce.startLog !== log
   }
 
   /** Where a cursor would start now; undefined while its partition is being taken over. */

@@ -111,9 +111,11 @@ export class PartitionWriter {
     return this.#queue.splice(0, count)
   }
 
-  async #transact(entries: readonly Entry[]): Promise<void> {
+  async #transact(taken: readonly Entry[]): Promise<void> {
+    await this.#options.ensureTopics(taken.flatMap((entry) => entry.records))
+    const entries = taken.filter(isWanted)
+    if (entries.length === 0) return
     const records = entries.flatMap((entry) => entry.records)
-    await this.#options.ensureTopics(records)
     // Taken after every wait: the watermarks go on until the transaction is on its way.
     const progress = progressAfter(entries)
     const { transactor, fence } = this.#options
@@ -147,6 +149,15 @@ export class PartitionWriter {
     this.#queue = []
     for (const { records, resolve } of queue) resolve(refusals(records, error))
   }
+}
+
+/** What was withdrawn begins again from what is committed by now, and must not change that. */
+function isWanted({ cursor, records, resolve }: Entry): boolean {
+  if (!cursor.closed) return true
+  resolve(
+    refusals(records, new MillraceError('FN_BROKER_STALE_EPOCH', 'the trigger was withdrawn')),
+  )
+  return false
 }
 
 function progressAfter(entries: readonly Entry[]): Map<Cursor, Progress> {

@@ -11,7 +11,9 @@ import type { Outcome } from '../contract/outcome.ts'
 import type { Logger } from '../contract/log.ts'
 import { triggerName, type TriggerManifest } from '../contract/manifest.ts'
 import { isMillraceError, type MillraceError } from '../errors.ts'
+import { pause } from './backoff.ts'
 import type { Cursor } from './cursor.ts'
+import { MAX_STEP_RECORDS } from './watermark.ts'
 
 export interface PartitionOptions {
   at: TopicPartition
@@ -172,7 +174,7 @@ export class Partition {
         )
         const { topic, partition } = this.#options.at
         this.#trouble = `${topic}/${partition} cannot be read: ${String(error)}`
-        await this.#pause(pauseMs)
+        await pause(pauseMs, this.#stop.signal)
         pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)
       }
     }
@@ -203,9 +205,20 @@ export class Partition {
     this.#end = batch.end
     // With another reader further on, take over no more than up to its place, then read together.
     const limit = Math.min(batch.next, this.#nextAhead(reader))
-    this.#handOver(reader, batch.records, limit)
-    reader.position = limit
+    this.#handOverAll(reader, batch.records, limit)
     this.#joinOthers(reader)
+  }
+
+  /** In steps, since a batch of small records is more than a window takes. */
+  #handOverAll(reader: Reader, records: readonly LogRecord[], limit: number): void {
+    for (let at = 0; ; at += MAX_STEP_RECORDS) {
+      const after = records[at + MAX_STEP_RECORDS]
+      const next = Math.min(after?.offset ?? limit, limit)
+      this.#handOver(reader, records.slice(at, at + MAX_STEP_RECORDS), next)
+      reader.position = next
+      if (next === limit) return
+      for (const cursor of reader.cursors) if (cursor.isWindowFull) return
+    }
   }
 
   #nextAhead(reader: Reader): number {
@@ -287,19 +300,6 @@ export class Partition {
       cursor.troublePasses = true // once somebody has set the offset
       this.#options.log.error({ ...this.#options.at, group: cursor.trigger.group }, cursor.trouble)
     }
-  }
-
-  async #pause(waitMs: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(done, waitMs)
-      const { signal } = this.#stop
-      function done(): void {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', done)
-        resolve()
-      }
-      signal.addEventListener('abort', done)
-    })
   }
 }
 

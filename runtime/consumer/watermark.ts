@@ -7,7 +7,13 @@
  * Only unfinished offsets are held: everything else below `next` is finished, whether it was handled,
  * did not match the filter, or holds no record at all (transaction markers, compaction).
  */
-import { decodeFinished, encodeFinished, type Range } from './finished-offsets.ts'
+import {
+  decodeFinished,
+  encodeFinished,
+  MAX_METADATA_BYTES,
+  mostMetadataBytes,
+  type Range,
+} from './finished-offsets.ts'
 
 export interface Progress {
   /** Next offset to be processed, as Kafka counts. */
@@ -15,15 +21,8 @@ export interface Progress {
   metadata: string
 }
 
-/**
- * Half of what a commit's metadata may hold: what is under way when reading stops can still split the
- * runs, and then they must fit all the same.
- */
-const FULL_METADATA_BYTES = 2_000
-/** So few unfinished offsets always fit. */
-const ALWAYS_FITS = 400
-/** The size of the metadata is looked at again after so many changes. */
-const CHANGES_A_LOOK = 256
+/** So many records may come between two looks at `isFull`. */
+export const MAX_STEP_RECORDS = 1_000
 
 export class Watermark {
   #next: number
@@ -31,8 +30,6 @@ export class Watermark {
   readonly #unfinished = new Set<number>()
   /** What a former run finished above the committed offset, ascending. */
   readonly #finishedBefore: Range[]
-  #changes = 0
-  #metadataBytes = 0
 
   /** Goes on from what `progress()` gave before, or from a bare offset. */
   constructor(from: Progress) {
@@ -65,12 +62,10 @@ export class Watermark {
 
   begin(offset: number): void {
     this.#unfinished.add(offset)
-    this.#changes++
   }
 
   finish(offset: number): void {
     this.#unfinished.delete(offset)
-    this.#changes++
   }
 
   /** The log has been read up to here. */
@@ -80,15 +75,19 @@ export class Watermark {
 
   /**
    * Whether no more may be read: `maxOffsets` lie between the lowest unfinished offset and the next one,
-   * or what is finished among them fills the commit's metadata.
+   * or what is read could finish in such an order that a commit's metadata cannot hold it. `share`: of
+   * both, for whoever goes on only when there is more room than for one step.
    */
-  isFull(maxOffsets: number): boolean {
+  isFull(maxOffsets: number, share = 1): boolean {
     const [lowest] = this.#unfinished
     if (lowest === undefined) return false
-    if (this.#next - lowest >= maxOffsets) return true
-    if (this.#unfinished.size <= ALWAYS_FITS) return false
-    if (this.#changes >= CHANGES_A_LOOK) this.progress()
-    return this.#metadataBytes >= FULL_METADATA_BYTES
+    const offsets = this.#next - lowest
+    if (offsets >= maxOffsets * share) return true
+    const most = mostMetadataBytes(
+      offsets + MAX_STEP_RECORDS,
+      this.#unfinished.size + MAX_STEP_RECORDS,
+    )
+    return most > MAX_METADATA_BYTES * share
   }
 
   /** Where it would stand if `finished`, too, were finished; for a commit that makes them so. */
@@ -97,12 +96,7 @@ export class Watermark {
     for (const offset of this.#unfinished) if (!finished?.has(offset)) unfinished.push(offset)
     const offset = unfinished[0] ?? this.#next
     const above = finishedRanges(unfinished, this.#next, this.#finishedBefore)
-    const { metadata, truncated } = encodeFinished(offset, above)
-    if (finished === undefined) {
-      this.#changes = 0
-      this.#metadataBytes = metadata.length
-    }
-    return { offset, metadata, truncated }
+    return { offset, ...encodeFinished(offset, above) }
   }
 }
 

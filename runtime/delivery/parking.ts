@@ -31,14 +31,34 @@ export class Parking {
   /** Keys whose parked letters are being sent back. */
   readonly #sending = new Set<string>()
   #cancelLook: (() => void) | undefined
+  readonly #channels = new Set<object>()
+  #restored = false
   #closed = false
 
   constructor(options: ParkingOptions) {
     this.#options = options
   }
 
-  restore(letters: readonly KeptLetter[]): void {
-    for (const { key, ref, state } of letters) this.keep(laneKeyOf(key), ref, state)
+  /** A channel whose events it keeps in order. */
+  enter(channel: object): void {
+    this.#channels.add(channel)
+  }
+
+  /** The last one closes it. */
+  leave(channel: object): void {
+    this.#channels.delete(channel)
+    if (this.#channels.size > 0) return
+    this.#closed = true
+    this.#cancelLook?.()
+  }
+
+  /** Reads what an earlier process left; rejects when the log does not answer. */
+  async restore(): Promise<void> {
+    if (this.#restored) return
+    for (const { key, ref, state } of await this.#options.lot.load()) {
+      this.keep(laneKeyOf(key), ref, state)
+    }
+    this.#restored = true
     for (const key of this.#keys.keys()) this.#drain(key)
   }
 
@@ -73,11 +93,6 @@ export class Parking {
     if (!letters?.delete(ref)) return
     if (letters.size === 0) this.#keys.delete(key)
     else this.#drain(key)
-  }
-
-  close(): void {
-    this.#closed = true
-    this.#cancelLook?.()
   }
 
   /** Sends parked letters back once none is left that has failed. */

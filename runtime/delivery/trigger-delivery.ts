@@ -57,28 +57,26 @@ export class TriggerDelivery {
 
   open(options: ChannelOptions): DeliveryChannel {
     const { beside } = options
-    const main = beside === undefined ? undefined : this.#channels.get(beside)
-    const lanes = main?.lanes ?? new Map<string, Lane>()
+    const other = beside === undefined ? undefined : this.#channels.get(beside)
+    const lanes = other?.lanes ?? new Map<string, Lane>()
     const channel: Channel = {
       ...options,
       closed: false,
       waiting: 0,
       lanes,
       waits: new Set(),
-      parking: main === undefined ? this.#parking(options, lanes) : main.parking,
+      parking: other?.parking ?? this.#parking(options, lanes),
     }
+    channel.parking?.enter(channel)
     const handle: DeliveryChannel = {
       get waiting() {
         return channel.waiting
       },
       deliver: (record, event) => this.#deliver(channel, record, event),
-      restore: async () => {
-        const { lot, parking } = channel
-        if (lot !== undefined) parking?.restore(await lot.load())
-      },
+      restore: async () => channel.parking?.restore(),
       close: () => {
         channel.closed = true
-        if (main === undefined) channel.parking?.close()
+        channel.parking?.leave(channel)
         this.#turns.close(channel)
       },
     }
@@ -155,7 +153,7 @@ export class TriggerDelivery {
 
   #deliver(channel: Channel, record: LogRecord, event: Event): void {
     const lane = this.#laneOf(channel, record)
-    const replayOf = channel.beside === undefined ? undefined : this.#replayOf(record)
+    const replayOf = isRetry(channel) ? this.#replayOf(record) : undefined
     if (replayOf !== undefined && lane.key !== undefined) {
       channel.parking?.cameBack(lane.key, replayOf)
     }
@@ -199,4 +197,9 @@ export class TriggerDelivery {
   #isIdle(): boolean {
     return this.#dispatch.size === 0 && this.#verdict.publishing === 0
   }
+}
+
+/** Only a retry topic's word counts: anyone may write headers into the broker's own topic. */
+function isRetry({ topic, trigger }: ChannelOptions): boolean {
+  return topic !== trigger.topic
 }
