@@ -17,7 +17,7 @@ import type { ConsumerOptions } from './consumer-options.ts'
 import { Control } from './control.ts'
 import type { Cursor } from './cursor.ts'
 import { eachLimited } from './limited.ts'
-import { OwnedPartition } from './owned-partition.ts'
+import { OwnedPartition, type RetryTopics } from './owned-partition.ts'
 import { startingPoints, type StartingPoints } from './starting-points.ts'
 import { Transactors } from './transactors.ts'
 
@@ -155,7 +155,8 @@ export class Consumer {
       if (missing.length > 0) {
         const plain = triggers.filter(({ delivery }) => !delivery.exactlyOnce)
         const starts = await startingPoints(broker, plain, missing, log)
-        await eachLimited(missing, OPENED_AT_ONCE, (one) => this.#open(one, starts))
+        const retryTopics = await this.#retryTopics()
+        await eachLimited(missing, OPENED_AT_ONCE, (one) => this.#open(one, starts, retryTopics))
       }
       this.#assigned = true
       this.#trouble = undefined
@@ -178,7 +179,18 @@ export class Consumer {
       .some((one) => partitionKey(one) === key && one.epoch === assignment.epoch)
   }
 
-  async #open(assignment: Assignment, starts: StartingPoints): Promise<void> {
+  /** One question for all triggers: most of them never have a dead letter replayed. */
+  async #retryTopics(): Promise<RetryTopics> {
+    const { broker, triggers, names } = this.#options
+    const found = await broker.topics(triggers.map(({ group }) => names.retryTopic(group)))
+    return new Map(found.map(({ topic, partitions }) => [topic, partitions]))
+  }
+
+  async #open(
+    assignment: Assignment,
+    starts: StartingPoints,
+    retryTopics: RetryTopics,
+  ): Promise<void> {
     if (!this.#isMissing(assignment)) return
     const owned = await OwnedPartition.open(
       {
@@ -190,6 +202,7 @@ export class Consumer {
         isPaused: (trigger) => this.#control.isPaused(triggerName(trigger)),
       },
       starts,
+      retryTopics,
     )
     // Opening took requests to the broker, and meanwhile it may have been lost.
     if (!this.#isMissing(assignment)) return owned.close()
@@ -277,13 +290,14 @@ export class Consumer {
   async #lookAround(): Promise<void> {
     if (Date.now() < this.#lookedAt + LOOK_AROUND_MS) return
     this.#lookedAt = Date.now()
-    for (const owned of this.#partitions.values()) {
-      try {
+    try {
+      const retryTopics = await this.#retryTopics()
+      for (const owned of this.#partitions.values()) {
         await owned.askAgain()
-        await owned.findRetries()
-      } catch (error) {
-        this.#options.log.warn({ error: String(error) }, 'triggers cannot be asked again')
+        await owned.openRetries(retryTopics)
       }
+    } catch (error) {
+      this.#options.log.warn({ error: String(error) }, 'triggers cannot be asked again')
     }
   }
 

@@ -41,6 +41,9 @@ export interface OwnedPartitionOptions extends ConsumerOptions {
   isPaused: (trigger: TriggerManifest) => boolean
 }
 
+/** Those that are there, with their numbers of partitions. */
+export type RetryTopics = ReadonlyMap<string, number>
+
 /** Where the replayed events of one trigger come from. */
 interface RetrySource {
   partition: Partition
@@ -59,11 +62,12 @@ export class OwnedPartition {
   static async open(
     options: OwnedPartitionOptions,
     starts: StartingPoints,
+    retryTopics: RetryTopics,
   ): Promise<OwnedPartition> {
     const owned = new OwnedPartition(options, starts)
     try {
       if (owned.#main.cursors.some(isExactlyOnce)) await owned.#exactlyOnce.takeOver()
-      await owned.findRetries()
+      await owned.openRetries(retryTopics)
       return owned
     } catch (error) {
       await owned.stop()
@@ -144,19 +148,14 @@ export class OwnedPartition {
   }
 
   /** Opens the retry topics that are there and not open yet. */
-  async findRetries(): Promise<void> {
+  async openRetries(retryTopics: RetryTopics): Promise<void> {
     const { broker, triggers, names } = this.#options
-    const retryTopic = (group: string): string => names.retryTopic(group)
-    const wanted = triggers.filter(
-      (trigger) =>
-        trigger.topic === this.#at.topic && !this.#retries.some((one) => one.trigger === trigger),
-    )
-    if (wanted.length === 0) return
-    const found = await broker.topics(wanted.map(({ group }) => retryTopic(group)))
-    for (const trigger of wanted) {
-      const info = found.find(({ topic }) => topic === retryTopic(trigger.group))
-      if (info === undefined || this.#at.partition >= info.partitions) continue
-      const at = { topic: info.topic, partition: this.#at.partition }
+    for (const trigger of triggers) {
+      const topic = names.retryTopic(trigger.group)
+      if (trigger.topic !== this.#at.topic) continue
+      if (this.#at.partition >= (retryTopics.get(topic) ?? 0)) continue
+      if (this.#retries.some((one) => one.trigger === trigger)) continue
+      const at = { topic, partition: this.#at.partition }
       const log = trigger.delivery.exactlyOnce ? this.#exactlyOnce.startLog : broker
       if (log === undefined) continue // its partition is being taken over
       const start = await retryStart(log, trigger, at)
