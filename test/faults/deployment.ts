@@ -90,11 +90,19 @@ export class Deployment {
 
   /** Waits until the process owns as many partitions as asked for. */
   async owns(member: Member, isEnough: (partitions: number) => boolean): Promise<void> {
-    await eventually(
-      () => isEnough(member.scraper.latest.assignedPartitions),
-      'the partitions are assigned',
-      60_000,
-    )
+    try {
+      await eventually(
+        () => isEnough(member.scraper.latest.assignedPartitions),
+        'the partitions are assigned',
+        60_000,
+      )
+    } catch (error) {
+      const all = [...this.#running].map(
+        ({ runtime, scraper }) =>
+          `${runtime.pid} has ${scraper.latest.assignedPartitions}:\n${runtime.output().slice(-2_000)}`,
+      )
+      throw new Error(`${String(error)}\n${all.join('\n')}`, { cause: error })
+    }
   }
 
   async stop(): Promise<void> {

@@ -36,7 +36,7 @@ export interface Mode {
 /** Taken right before each blow. */
 export interface Moment {
   unfinished: number
-  /** Events that were accepted each second since the blow before it. */
+  /** Events that were accepted in the second before it. */
   eventsPerSecond: number
 }
 
@@ -56,6 +56,8 @@ export interface SceneParts {
 
 /** Fewer would make a kill hit nothing. */
 export const MIN_UNFINISHED = 500
+export const MIN_EVENTS_PER_SECOND = 1_000
+const RATE_WINDOW_MS = 1_000
 /** With more than this behind it, the chain would never see the end of what piles up. */
 const MAX_UNFINISHED = 5_000
 const CATCH_UP_DEADLINE_MS = 120_000
@@ -65,7 +67,6 @@ const POLL_MS = 20
 export class Scene {
   readonly parts: SceneParts
   readonly moments: Moment[] = []
-  #since = { at: performance.now(), accepted: 0 }
 
   constructor(parts: SceneParts) {
     this.parts = parts
@@ -88,21 +89,28 @@ export class Scene {
     }
     tell(`caught up on ${unfinished} in ${Math.round(performance.now() - from)} ms`)
     load.goOn()
-    this.#since = { at: performance.now(), accepted: load.accepted }
   }
 
   /** Waits until enough is under way for a blow to hurt, and notes how much that is. */
   async underLoad(): Promise<void> {
     const { deployment, load } = this.parts
     const deadline = performance.now() + BUSY_DEADLINE_MS
-    while (deployment.unfinished < MIN_UNFINISHED && performance.now() < deadline) {
+    const samples: Array<{ at: number; accepted: number }> = []
+    for (;;) {
+      const now = { at: performance.now(), accepted: load.accepted }
+      samples.push(now)
+      while ((samples[1]?.at ?? Infinity) <= now.at - RATE_WINDOW_MS) samples.shift()
+      const first = samples[0] ?? now
+      const seconds = (now.at - first.at) / 1_000
+      const eventsPerSecond = Math.round((now.accepted - first.accepted) / Math.max(seconds, 1))
+      const { unfinished } = deployment
+      const isBusy = unfinished >= MIN_UNFINISHED && eventsPerSecond >= MIN_EVENTS_PER_SECOND
+      if (isBusy || now.at > deadline) {
+        this.moments.push({ unfinished, eventsPerSecond })
+        return
+      }
       await delay(POLL_MS)
     }
-    const seconds = (performance.now() - this.#since.at) / 1_000
-    this.moments.push({
-      unfinished: deployment.unfinished,
-      eventsPerSecond: Math.round((load.accepted - this.#since.accepted) / seconds),
-    })
   }
 
   /** Writes down from when to when the action took: what comes twice around it is explained. */
@@ -111,7 +119,6 @@ export class Scene {
     const result = await action()
     this.parts.tell(`${name}, ${Date.now() - from} ms`)
     this.parts.load.note({ kind: 'harm', name, from, until: Date.now() })
-    this.#since = { at: performance.now(), accepted: this.parts.load.accepted }
     return result
   }
 

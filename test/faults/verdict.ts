@@ -1,9 +1,7 @@
 /** A mode's result for people, and whether it holds. */
 import { ledger } from '../invariants/ledger.ts'
 import type { ModeResult } from './run-mode.ts'
-import { MIN_UNFINISHED } from './scene.ts'
-
-export const MIN_EVENTS_PER_SECOND = 1_000
+import { MIN_EVENTS_PER_SECOND, MIN_UNFINISHED } from './scene.ts'
 
 export interface Verdict {
   ok: boolean
