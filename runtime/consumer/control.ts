@@ -81,16 +81,23 @@ export class Control {
   #take({ key, value, offset }: LogRecord): void {
     if (key === null) return
     const trigger = key.toString()
-    let paused = false
-    try {
-      if (value !== null) paused = (JSON.parse(value.toString()) as TriggerControl).paused === true
-    } catch {
-      this.#options.log.warn({ trigger, offset }, 'a control record that is no JSON is ignored')
+    const paused = value === null ? false : pausedIn(value)
+    if (paused === undefined) {
+      this.#options.log.warn({ trigger, offset }, 'a control record that says nothing is ignored')
       return
     }
     if (paused === this.#paused.has(trigger)) return
     if (paused) this.#paused.add(trigger)
     else this.#paused.delete(trigger)
     this.#options.changed(trigger, paused)
+  }
+}
+
+function pausedIn(value: Buffer): boolean | undefined {
+  try {
+    const control = JSON.parse(value.toString()) as Partial<TriggerControl> | null
+    return typeof control?.paused === 'boolean' ? control.paused : undefined
+  } catch {
+    return undefined // no JSON
   }
 }

@@ -13,18 +13,24 @@ export interface DedupeOptions {
   max: number
 }
 
+/** The latest record of an identity. */
+interface Latest {
+  offset: number
+  /** In ms since the epoch. */
+  writtenAt: number
+}
+
 /** An event that runs, and the copies that wait for it. */
 interface Original {
   identity: string
   copies: LogRecord[]
-  /** When the event or its latest copy was written. */
-  writtenAt: number
+  latest: Latest
 }
 
 export class Dedupe {
   readonly options: DedupeOptions
-  /** When the event or its latest copy was written, by identity; the longest remembered first. */
-  readonly #ended = new Map<string, number>()
+  /** By identity; the longest remembered first. */
+  readonly #ended = new Map<string, Latest>()
   /** The latest that runs, by identity. */
   readonly #running = new Map<string, Original>()
   readonly #byOffset = new Map<number, Original>()
@@ -40,19 +46,19 @@ export class Dedupe {
    */
   begin(record: LogRecord, event: Event): 'new' | 'duplicate' | 'waits' {
     const identity = identityOf(event)
-    const { timestamp } = record
+    const latest = placeOf(record)
     const original = this.#running.get(identity)
-    if (original !== undefined && this.#isRecent(original.writtenAt, timestamp)) {
+    if (original !== undefined && this.#isCopy(latest, original.latest)) {
       original.copies.push(record)
-      original.writtenAt = Math.max(original.writtenAt, timestamp)
+      original.latest = later(original.latest, latest)
       return 'waits'
     }
-    const endedAt = this.#ended.get(identity)
-    if (endedAt !== undefined && this.#isRecent(endedAt, timestamp)) {
-      this.#remember(identity, timestamp)
+    const ended = this.#ended.get(identity)
+    if (ended !== undefined && this.#isCopy(latest, ended)) {
+      this.#remember(identity, latest)
       return 'duplicate'
     }
-    const fresh: Original = { identity, copies: [], writtenAt: timestamp }
+    const fresh: Original = { identity, copies: [], latest }
     this.#running.set(identity, fresh)
     this.#byOffset.set(record.offset, fresh)
     return 'new'
@@ -62,30 +68,46 @@ export class Dedupe {
   ended(record: LogRecord): LogRecord[] {
     const original = this.#byOffset.get(record.offset)
     if (original === undefined) return []
-    const { identity, copies, writtenAt } = original
+    const { identity, copies, latest } = original
     this.#byOffset.delete(record.offset)
     if (this.#running.get(identity) === original) this.#running.delete(identity)
-    this.#remember(identity, writtenAt)
+    this.#remember(identity, latest)
     return copies
   }
 
   /** An event that an earlier run has ended. */
   restore(record: LogRecord, event: Event): void {
-    this.#remember(identityOf(event), record.timestamp)
+    this.#remember(identityOf(event), placeOf(record))
   }
 
-  #isRecent(writtenAt: number, timestamp: number): boolean {
-    return timestamp - writtenAt <= this.options.windowMs
+  /** An earlier run may have ended a later one, too: that says nothing about those before it. */
+  #isCopy(one: Latest, of: Latest): boolean {
+    return one.offset > of.offset && this.#isRecent(of, one)
   }
 
-  #remember(identity: string, timestamp: number): void {
-    const latest = Math.max(timestamp, this.#ended.get(identity) ?? timestamp)
+  #isRecent({ writtenAt }: Latest, now: Latest): boolean {
+    return now.writtenAt - writtenAt <= this.options.windowMs
+  }
+
+  #remember(identity: string, place: Latest): void {
+    const latest = later(place, this.#ended.get(identity) ?? place)
     this.#ended.delete(identity)
     this.#ended.set(identity, latest)
-    for (const [oldest, writtenAt] of this.#ended) {
-      if (this.#isRecent(writtenAt, latest) && this.#ended.size <= this.options.max) return
+    for (const [oldest, one] of this.#ended) {
+      if (this.#isRecent(one, latest) && this.#ended.size <= this.options.max) return
       this.#ended.delete(oldest)
     }
+  }
+}
+
+function placeOf({ offset, timestamp }: LogRecord): Latest {
+  return { offset, writtenAt: timestamp }
+}
+
+function later(one: Latest, other: Latest): Latest {
+  return {
+    offset: Math.max(one.offset, other.offset),
+    writtenAt: Math.max(one.writtenAt, other.writtenAt),
   }
 }
 

@@ -45,8 +45,10 @@ async function known({ ages, committed, finished = [], start = 0, more }: Tail):
     signal: new AbortController().signal,
     ...more,
   })
-  const isKnown = (record: LogRecord): boolean =>
-    dedupe.begin(record, eventNamed(`e${record.offset}`)) === 'duplicate'
+  const isKnown = (record: LogRecord): boolean => {
+    const copy = { ...record, offset: record.offset + records.length }
+    return dedupe.begin(copy, eventNamed(`e${record.offset}`)) === 'duplicate'
+  }
   return records.filter(isKnown).map(({ offset }) => offset)
 }
 

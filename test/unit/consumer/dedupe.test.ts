@@ -78,6 +78,14 @@ describe('Dedupe', () => {
     assert.equal(begin('a', 4, 260), 'duplicate') // of the later one
   })
 
+  it('takes nothing for a copy of what came after it', () => {
+    const dedupe = new Dedupe(WINDOW)
+    // A copy outside the window ended before the original did, then the process crashed.
+    dedupe.restore(recordAt(5, 200), eventNamed('a'))
+    assert.equal(dedupe.begin(recordAt(1, 0), eventNamed('a')), 'new')
+    assert.equal(dedupe.begin(recordAt(6, 210), eventNamed('a')), 'duplicate')
+  })
+
   it('remembers at most so many, the latest ended ones', () => {
     const { begin, end } = bench({ windowMs: 1_000, max: 2 })
     for (const [offset, id] of ['a', 'b', 'c'].entries()) {

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { startingPoints } from '../../../runtime/consumer/starting-points.ts'
+import {
+  refuseMembers,
+  retryStart,
+  startingPoints,
+} from '../../../runtime/consumer/starting-points.ts'
 import type { CommittedOffset, OffsetCommit } from '../../../runtime/contract/broker.ts'
 import type { TriggerManifest } from '../../../runtime/contract/manifest.ts'
 import { MillraceError } from '../../../runtime/errors.ts'
@@ -89,4 +93,47 @@ describe('startingPoints', () => {
       assert.deepEqual(commits, [])
     })
   }
+})
+
+describe('an offset that is lost', () => {
+  it('says where it was, what the log holds, and what to type', async () => {
+    const { broker } = log({ t: [20, 9] })
+    const t = trigger('t')
+    const starts = await startingPoints(broker, [t], [OTHER], SILENT)
+    const { trouble, passing } = starts(t, OTHER)
+    assert.equal(
+      trouble,
+      'OffsetLost: trigger n/t had reached offset 9 of orders/1, but the log holds 10 to 50; ' +
+        'decide where it goes on: fn resume n/t --partition 1 --from earliest, latest, or an offset',
+    )
+    assert.equal(passing, true)
+  })
+})
+
+describe('retryStart', () => {
+  it('begins at the start of what was sent to this trigger alone', async () => {
+    const { broker, commits } = log({})
+    const start = await retryStart(broker, trigger('t', 'latest'), AT)
+    assert.deepEqual(start, { from: { offset: 10, metadata: '' } })
+    assert.deepEqual(commits, [])
+  })
+
+  it('goes on from what was committed, and stops where that is lost', async () => {
+    const { broker } = log({ t: [20, 51] })
+    assert.deepEqual(await retryStart(broker, trigger('t'), AT), {
+      from: { offset: 20, metadata: '' },
+    })
+    const lost = await retryStart(broker, trigger('t'), OTHER)
+    assert.match(lost.trouble ?? '', /OffsetLost.*51 of orders\/1.*10 to 50.*--partition 1/)
+  })
+})
+
+describe('refuseMembers', () => {
+  it('throws while somebody is in the group', async () => {
+    await refuseMembers({ hasMembers: async () => false }, 'g')
+    await assert.rejects(
+      refuseMembers({ hasMembers: async () => true }, 'g'),
+      /group g has members/,
+    )
+  })
 })
