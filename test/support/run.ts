@@ -10,7 +10,7 @@ import { REPORTED, Reporter, summaryLine, type TestEvent } from './reporter.ts'
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
 const KAFKA_SUPPORT = resolve(ROOT, 'test/support/kafka.ts')
 
-/** What has real clocks, worker processes or whole runtimes in it gets the machine to itself. */
+/** What has real clocks and limits in it gets the machine to itself. */
 const PHASES: readonly Phase[] = [
   {
     name: 'unit',
@@ -19,7 +19,8 @@ const PHASES: readonly Phase[] = [
   },
   { name: 'integration', globs: ['test/integration/**/*.test.ts'], concurrency: 2 },
   { name: 'isolation', globs: ['test/isolation/**/*.test.ts'], concurrency: 1 },
-  { name: 'e2e', globs: ['test/e2e/**/*.test.ts'], concurrency: 1 },
+  // Whole runtimes, which mostly wait: for Kafka to miss a member, for a command to start.
+  { name: 'e2e', globs: ['test/e2e/**/*.test.ts'], concurrency: 2 },
 ]
 /** A file that takes longer hangs. */
 const FILE_TIMEOUT_MS = 300_000
