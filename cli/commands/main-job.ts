@@ -111,6 +111,7 @@ function sayNextSteps(functionsDir: string): void {
   say(`  npx fn events --broker ${broker} --follow`)
   say(`  npx fn explain --event ${functionsDir}/${SAMPLE}`)
   say('  npx fn lag')
+  say('  npx fn why sample-order-1')
   say('  npx fn dlq list')
   say('Ctrl-C stops; the next start goes on from the same log.')
 }
