@@ -109,35 +109,6 @@ function parse(data: number, text: string): unknown {
   }
 }
 
-export class HandlerContext {
-  readonly #run: Run
-  #log: RunLog | undefined = undefined
-
-  constructor(run: Run) {
-    this.#run = run
-  }
-
-  get attempt(): number {
-    return this.#run.attempt
-  }
-
-  get idempotencyKey(): string {
-    return idempotencyKey(this.#run)
-  }
-
-  get trigger(): string {
-    return this.#run.lane.trigger.name
-  }
-
-  get log(): RunLog {
-    return (this.#log ??= runLog(this.#run))
-  }
-
-  get signal(): AbortSignal {
-    return runSignal(this.#run)
-  }
-}
-
 /** What `context.of` of a batch tells of one of its events. */
 export class EventContext {
   readonly #run: Run
@@ -168,4 +139,21 @@ function idempotencyKey({ lane, attributes }: Run): string {
 /** Whether `value` holds bytes. */
 export function isBytes(value: unknown): value is Uint8Array {
   return typedArrayTag(value) === 'Uint8Array'
+}
+
+export class HandlerContext extends EventContext {
+  readonly #run: Run
+
+  constructor(run: Run) {
+    super(run)
+    this.#run = run
+  }
+
+  get trigger(): string {
+    return this.#run.lane.trigger.name
+  }
+
+  get signal(): AbortSignal {
+    return runSignal(this.#run)
+  }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { createKafkaBroker } from '../../../runtime/broker/kafka/broker.ts'
 import {
   appendAll,
@@ -10,28 +10,19 @@ import {
 import { isMillraceError } from '../../../runtime/errors.ts'
 import { readToEnd, textsOf } from '../../support/broker-contract/reading.ts'
 import { eventually } from '../../support/eventually.ts'
-import { PRODUCE, startFlakyProxy, type FlakyProxy } from '../../support/flaky-proxy.ts'
-import { ownKafkaMissing, startKafka, uniqueName, type KafkaCluster } from '../../support/kafka.ts'
+import { PRODUCE } from '../../support/flaky-proxy.ts'
+import { ownKafkaMissing, uniqueName } from '../../support/kafka.ts'
 import { seeded } from '../../support/seeded.ts'
+import { proxiedKafka } from '../../support/proxied-kafka.ts'
 
 const skip = ownKafkaMissing()
 
 describe('The Kafka driver under faults', { skip }, () => {
-  let proxy: FlakyProxy
-  let cluster: KafkaCluster
-  before(async () => {
-    proxy = await startFlakyProxy()
-    cluster = await startKafka({ advertise: [proxy.port] })
-    proxy.target = cluster.proxied[0] as string
-  })
-  after(async () => {
-    await proxy.close()
-    await cluster.stop()
-  })
+  const kafka = proxiedKafka()
 
   async function opened(options: { appendDeadlineMs?: number } = {}): Promise<Broker> {
-    proxy.cut = () => false
-    const bootstrap = [`127.0.0.1:${proxy.port}`]
+    kafka.proxy.cut = () => false
+    const bootstrap = [kafka.throughProxy]
     return createKafkaBroker({ bootstrap, clientId: 'faults', ...options })
   }
 
@@ -41,9 +32,9 @@ describe('The Kafka driver under faults', { skip }, () => {
     const topic = uniqueName(t)
     await broker.ensureTopic(topic, { partitions: 2 })
     const random = seeded(4711)
-    proxy.cut = ({ apiKey, direction }) =>
+    kafka.proxy.cut = ({ apiKey, direction }) =>
       apiKey === PRODUCE && random() < (direction === 'answer' ? 0.2 : 0.1)
-    const cutsBefore = proxy.cuts
+    const cutsBefore = kafka.proxy.cuts
 
     const results: AppendResult[] = []
     for (let wave = 0; wave < 40; wave++) {
@@ -52,10 +43,10 @@ describe('The Kafka driver under faults', { skip }, () => {
       )
       results.push(...(await Promise.all(calls)).flat())
     }
-    proxy.cut = () => false
+    kafka.proxy.cut = () => false
 
-    t.diagnostic(`${proxy.cuts - cutsBefore} connections cut`)
-    assert.ok(proxy.cuts - cutsBefore >= 10)
+    t.diagnostic(`${kafka.proxy.cuts - cutsBefore} connections cut`)
+    assert.ok(kafka.proxy.cuts - cutsBefore >= 10)
     assert.deepEqual(
       results.filter((result) => !result.ok),
       [],
@@ -77,7 +68,7 @@ describe('The Kafka driver under faults', { skip }, () => {
     await broker.ensureTopic(topic, { partitions: 1 })
     await appendAll(broker, [record(topic, 0, 'warm')])
     let lost = 0
-    proxy.cut = ({ apiKey, direction }) =>
+    kafka.proxy.cut = ({ apiKey, direction }) =>
       apiKey === PRODUCE && direction === 'answer' && lost++ === 0
 
     const [a, b, c] = await Promise.all(
@@ -103,11 +94,11 @@ describe('The Kafka driver under faults', { skip }, () => {
     const topic = uniqueName(t)
     await broker.ensureTopic(topic, { partitions: 1 })
     await appendAll(broker, [record(topic, 0, 'before')])
-    proxy.cut = ({ apiKey, direction }) => apiKey === PRODUCE && direction === 'answer'
+    kafka.proxy.cut = ({ apiKey, direction }) => apiKey === PRODUCE && direction === 'answer'
 
     const [result] = await broker.append([record(topic, 0, 'unknown')])
     assert.ok(result && !result.ok && isMillraceError(result.error, 'FN_BROKER_APPEND_FAILED'))
-    proxy.cut = () => false
+    kafka.proxy.cut = () => false
 
     await eventually(async () => {
       const [later] = await broker.append([record(topic, 0, 'after')])
@@ -122,7 +113,7 @@ describe('The Kafka driver under faults', { skip }, () => {
 
   test('Kafka killed and started again: trouble tells, and the same broker goes on', async (t) => {
     const broker = await createKafkaBroker({
-      bootstrap: [cluster.bootstrap],
+      bootstrap: [kafka.cluster.bootstrap],
       clientId: 'restart',
     })
     t.after(() => broker.close())
@@ -132,12 +123,12 @@ describe('The Kafka driver under faults', { skip }, () => {
     const reading = broker.read({ topic, partition: 0 }, 1, { waitMs: 60_000 })
     assert.equal(broker.trouble(), undefined)
 
-    await cluster.kill()
+    await kafka.cluster.kill()
     // First the connection is gone, then nobody answers there.
-    const refused = new RegExp(`${cluster.bootstrap}.*ECONNREFUSED`)
+    const refused = new RegExp(`${kafka.cluster.bootstrap}.*ECONNREFUSED`)
     await eventually(() => refused.test(broker.trouble() ?? ''), 'trouble')
     const appending = broker.append([record(topic, 0, 'two')])
-    await cluster.restart()
+    await kafka.cluster.restart()
 
     assert.equal((await appending)[0]?.ok, true)
     assert.deepEqual(textsOf((await reading).records), ['two'])

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test, type TestContext } from 'node:test'
+import { describe, test, type TestContext } from 'node:test'
 import { Connection, leaveGroupV4 } from '@platformatic/kafka'
 import { Kafka, logLevel } from 'kafkajs'
 import { createKafkaBroker } from '../../../runtime/broker/kafka/broker.ts'
@@ -7,8 +7,8 @@ import type { Assignment, Broker, Membership } from '../../../runtime/contract/b
 import { partitionKey } from '../../../runtime/contract/broker.ts'
 import { isMillraceError } from '../../../runtime/errors.ts'
 import { eventually } from '../../support/eventually.ts'
-import { startFlakyProxy, type FlakyProxy } from '../../support/flaky-proxy.ts'
-import { ownKafkaMissing, startKafka, uniqueName, type KafkaCluster } from '../../support/kafka.ts'
+import { ownKafkaMissing, uniqueName } from '../../support/kafka.ts'
+import { proxiedKafka } from '../../support/proxied-kafka.ts'
 
 const skip = ownKafkaMissing()
 
@@ -16,20 +16,10 @@ const JOIN_GROUP = 11
 const HEARTBEAT = 12
 
 describe('A member of a Kafka group', { skip }, () => {
-  let proxy: FlakyProxy
-  let cluster: KafkaCluster
-  before(async () => {
-    proxy = await startFlakyProxy()
-    cluster = await startKafka({ advertise: [proxy.port] })
-    proxy.target = cluster.proxied[0] as string
-  })
-  after(async () => {
-    await proxy.close()
-    await cluster.stop()
-  })
+  const kafka = proxiedKafka()
 
-  async function opened(t: TestContext, bootstrap = cluster.bootstrap): Promise<Broker> {
-    proxy.cut = () => false
+  async function opened(t: TestContext, bootstrap = kafka.cluster.bootstrap): Promise<Broker> {
+    kafka.proxy.cut = () => false
     const broker = await createKafkaBroker({ bootstrap: [bootstrap], clientId: 'membership' })
     t.after(() => broker.close())
     return broker
@@ -37,13 +27,13 @@ describe('A member of a Kafka group', { skip }, () => {
 
   test('commits in its own group while it drains, before it joins again', async (t) => {
     // Both brokers talk through the proxy, which sees what is sent when.
-    const broker = await opened(t, `127.0.0.1:${proxy.port}`)
+    const broker = await opened(t, kafka.throughProxy)
     const topic = await madeTopic(broker, t, 2)
     const group = uniqueName('group')
     const sent: string[] = []
     const a = await joined(broker, group, topic, {
       async rebalancing() {
-        proxy.cut = ({ apiKey, direction }) => {
+        kafka.proxy.cut = ({ apiKey, direction }) => {
           if (apiKey === JOIN_GROUP && direction === 'request') sent.push('join')
           return false
         }
@@ -78,7 +68,7 @@ describe('A member of a Kafka group', { skip }, () => {
     const progress = uniqueName('progress')
     await broker.commit(progress, offsets, fenceOf(membership))
 
-    await putOut(cluster.bootstrap, group, membership.memberId)
+    await putOut(kafka.cluster.bootstrap, group, membership.memberId)
     for (const committedTo of [progress, group]) {
       await assert.rejects(
         broker.commit(committedTo, [{ topic, partition: 0, offset: 2 }], {
@@ -99,7 +89,7 @@ describe('A member of a Kafka group', { skip }, () => {
   })
 
   test('that cannot reach its group loses what it owns, and joins again by itself', async (t) => {
-    const broker = await opened(t, `127.0.0.1:${proxy.port}`)
+    const broker = await opened(t, kafka.throughProxy)
     const topic = await madeTopic(broker, t, 2)
     const heard: string[] = []
     const { membership } = await joined(broker, uniqueName('group'), topic, {
@@ -108,11 +98,11 @@ describe('A member of a Kafka group', { skip }, () => {
     })
     const before = epochsOf(membership.assignments())
 
-    proxy.cut = ({ apiKey }) => apiKey === HEARTBEAT || apiKey === JOIN_GROUP
+    kafka.proxy.cut = ({ apiKey }) => apiKey === HEARTBEAT || apiKey === JOIN_GROUP
     await eventually(() => heard.length > 0, 'the loss is heard')
     assert.deepEqual(heard, ['lost 2'])
     assert.deepEqual(membership.assignments(), [])
-    proxy.cut = () => false
+    kafka.proxy.cut = () => false
 
     await eventually(() => membership.assignments().length === 2, 'it has joined again')
     for (const [key, epoch] of epochsOf(membership.assignments())) {
@@ -125,7 +115,10 @@ describe('A member of a Kafka group', { skip }, () => {
     const topic = await madeTopic(broker, t, 1)
     const { membership } = await joined(broker, uniqueName('group'), topic)
     const [kept] = membership.assignments()
-    const admin = new Kafka({ brokers: [cluster.bootstrap], logLevel: logLevel.NOTHING }).admin()
+    const admin = new Kafka({
+      brokers: [kafka.cluster.bootstrap],
+      logLevel: logLevel.NOTHING,
+    }).admin()
     t.after(() => admin.disconnect())
     await admin.connect()
     await admin.createPartitions({ topicPartitions: [{ topic, count: 3 }] })
@@ -138,8 +131,8 @@ describe('A member of a Kafka group', { skip }, () => {
     const broker = await opened(t)
     const topic = await madeTopic(broker, t, 1)
     const groupId = uniqueName('knative-trigger')
-    const kafka = new Kafka({ brokers: [cluster.bootstrap], logLevel: logLevel.NOTHING })
-    const dispatcher = kafka.consumer({ groupId })
+    const client = new Kafka({ brokers: [kafka.cluster.bootstrap], logLevel: logLevel.NOTHING })
+    const dispatcher = client.consumer({ groupId })
     t.after(() => dispatcher.disconnect())
     await dispatcher.connect()
     await dispatcher.subscribe({ topic })

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { createKafkaBroker } from '../../../runtime/broker/kafka/broker.ts'
 import type { Broker } from '../../../runtime/contract/broker.ts'
 import { numbered } from '../../support/broker-contract/opening.ts'
 import { rejects, shows, stableOffset } from '../../support/broker-contract/transaction-checks.ts'
 import { eventually } from '../../support/eventually.ts'
-import { PRODUCE, startFlakyProxy, type FlakyProxy } from '../../support/flaky-proxy.ts'
-import { ownKafkaMissing, startKafka, uniqueName, type KafkaCluster } from '../../support/kafka.ts'
+import { PRODUCE } from '../../support/flaky-proxy.ts'
+import { ownKafkaMissing, uniqueName } from '../../support/kafka.ts'
 import { seeded } from '../../support/seeded.ts'
 import { step, transacting } from '../../support/transaction-load.ts'
+import { proxiedKafka } from '../../support/proxied-kafka.ts'
 
 const skip = ownKafkaMissing()
 
@@ -28,28 +29,18 @@ const OF_TRANSACTIONS = [
 ]
 
 describe('Transactions on Kafka under faults', { skip }, () => {
-  let proxy: FlakyProxy
-  let cluster: KafkaCluster
-  before(async () => {
-    proxy = await startFlakyProxy()
-    cluster = await startKafka({ advertise: [proxy.port] })
-    proxy.target = cluster.proxied[0] as string
-  })
-  after(async () => {
-    await proxy.close()
-    await cluster.stop()
-  })
+  const kafka = proxiedKafka()
 
   async function opened(
     bootstrap: string,
     options: { appendDeadlineMs?: number } = {},
   ): Promise<Broker> {
-    proxy.cut = () => false
+    kafka.proxy.cut = () => false
     return createKafkaBroker({ bootstrap: [bootstrap], clientId: 'faults', ...options })
   }
 
   test('A commit whose answer is lost is done once, and the next transaction goes on', async (t) => {
-    const broker = await opened(`127.0.0.1:${proxy.port}`)
+    const broker = await opened(kafka.throughProxy)
     t.after(() => broker.close())
     const topic = uniqueName(t)
     await broker.ensureTopic(topic, { partitions: 1 })
@@ -57,7 +48,7 @@ describe('Transactions on Kafka under faults', { skip }, () => {
     const group = uniqueName('group')
     const transactor = await broker.transactor({ id: uniqueName('id') })
     let lost = 0
-    proxy.cut = ({ apiKey, direction }) =>
+    kafka.proxy.cut = ({ apiKey, direction }) =>
       apiKey === END_TXN && direction === 'answer' && lost++ < 2
 
     const commits = [{ group, offsets: [{ ...at, offset: 7 }] }]
@@ -74,22 +65,22 @@ describe('Transactions on Kafka under faults', { skip }, () => {
   })
 
   test('Transactions under dropped connections are there once, whole and in order', async (t) => {
-    const broker = await opened(`127.0.0.1:${proxy.port}`)
+    const broker = await opened(kafka.throughProxy)
     t.after(() => broker.close())
     const topic = uniqueName(t)
     await broker.ensureTopic(topic, { partitions: 2 })
     const group = uniqueName('group')
     const random = seeded(4711)
-    const cutsBefore = proxy.cuts
-    proxy.cut = ({ apiKey, direction }) =>
+    const cutsBefore = kafka.proxy.cuts
+    kafka.proxy.cut = ({ apiKey, direction }) =>
       OF_TRANSACTIONS.includes(apiKey) && random() < (direction === 'answer' ? 0.06 : 0.03)
     const transactor = await broker.transactor({ id: uniqueName('id') })
 
     for (let i = 0; i < 40; i++) await transactor.transact(step(topic, group, i))
-    proxy.cut = () => false
+    kafka.proxy.cut = () => false
 
-    t.diagnostic(`${proxy.cuts - cutsBefore} connections cut`)
-    assert.ok(proxy.cuts - cutsBefore >= 10)
+    t.diagnostic(`${kafka.proxy.cuts - cutsBefore} connections cut`)
+    assert.ok(kafka.proxy.cuts - cutsBefore >= 10)
     const expected = Array.from({ length: 40 }, (_, i) => String(i))
     await shows(broker, { topic, partition: 0 }, expected)
     await shows(broker, { topic, partition: 1 }, expected)
@@ -97,15 +88,15 @@ describe('Transactions on Kafka under faults', { skip }, () => {
   })
 
   test('Closing with a commit that is not answered is over in seconds, and says so', async (t) => {
-    const broker = await opened(`127.0.0.1:${proxy.port}`)
+    const broker = await opened(kafka.throughProxy)
     const topic = uniqueName(t)
     await broker.ensureTopic(topic, { partitions: 2 })
     const transactor = await broker.transactor({ id: uniqueName('id') })
-    const cutsBefore = proxy.cuts
-    proxy.cut = ({ apiKey }) => apiKey === END_TXN
+    const cutsBefore = kafka.proxy.cuts
+    kafka.proxy.cut = ({ apiKey }) => apiKey === END_TXN
     const hanging = transactor.transact(step(topic, uniqueName('group'), 0))
     const behind = transactor.transact(step(topic, uniqueName('group'), 1))
-    await eventually(() => proxy.cuts > cutsBefore, 'the commit is cut off')
+    await eventually(() => kafka.proxy.cuts > cutsBefore, 'the commit is cut off')
     const began = performance.now()
     const closing = broker.close()
     await assert.rejects(hanging, {
@@ -120,15 +111,15 @@ describe('Transactions on Kafka under faults', { skip }, () => {
   for (const appendDeadlineMs of [30_000, 500]) {
     const how = `with patience of ${appendDeadlineMs} ms`
     test(`Kafka killed and started again in the middle, ${how}: nothing is lost, double or in part`, async (t) => {
-      const broker = await opened(cluster.bootstrap, { appendDeadlineMs })
+      const broker = await opened(kafka.cluster.bootstrap, { appendDeadlineMs })
       t.after(() => broker.close())
       const topic = uniqueName(t)
       await broker.ensureTopic(topic, { partitions: 2 })
       const load = transacting(broker, topic)
       await load.reaches(30)
-      await cluster.kill()
+      await kafka.cluster.kill()
       if (appendDeadlineMs < 1_000) await load.fails()
-      await cluster.restart()
+      await kafka.cluster.restart()
       await load.reaches(60)
       await load.end()
       t.diagnostic(`${load.resolved()} resolved, ${load.rejected()} rejected`)

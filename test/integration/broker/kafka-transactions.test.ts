@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test, type TestContext } from 'node:test'
+import { describe, test, type TestContext } from 'node:test'
 import { Connection, leaveGroupV4 } from '@platformatic/kafka'
 import { createKafkaBroker } from '../../../runtime/broker/kafka/broker.ts'
 import { Cluster } from '../../../runtime/broker/kafka/cluster.ts'
@@ -21,9 +21,9 @@ import { readToEnd, textsOf } from '../../support/broker-contract/reading.ts'
 import { epochsOf, joinRecorded } from '../../support/broker-contract/recording-listener.ts'
 import { rejects, shows, stableOffset } from '../../support/broker-contract/transaction-checks.ts'
 import { eventually } from '../../support/eventually.ts'
-import { startFlakyProxy, type FlakyProxy } from '../../support/flaky-proxy.ts'
 import { readIndependently } from '../../support/independent-reader.ts'
-import { ownKafkaMissing, startKafka, uniqueName, type KafkaCluster } from '../../support/kafka.ts'
+import { ownKafkaMissing, uniqueName } from '../../support/kafka.ts'
+import { proxiedKafka } from '../../support/proxied-kafka.ts'
 
 const skip = ownKafkaMissing()
 
@@ -33,26 +33,16 @@ const END_TXN = 26
 const MAX_MESSAGE_BYTES = '1048588'
 
 describe('A transaction on Kafka', { skip }, () => {
-  let proxy: FlakyProxy
-  let cluster: KafkaCluster
-  before(async () => {
-    proxy = await startFlakyProxy()
-    cluster = await startKafka({ advertise: [proxy.port] })
-    proxy.target = cluster.proxied[0] as string
-  })
-  after(async () => {
-    await proxy.close()
-    await cluster.stop()
-  })
+  const kafka = proxiedKafka()
 
-  async function opened(t: TestContext, bootstrap = cluster.bootstrap): Promise<Broker> {
-    proxy.cut = () => false
+  async function opened(t: TestContext, bootstrap = kafka.cluster.bootstrap): Promise<Broker> {
+    kafka.proxy.cut = () => false
     const broker = await createKafkaBroker({ bootstrap: [bootstrap], clientId: 'transactions' })
     t.after(() => broker.close())
     return broker
   }
 
-  const throughProxy = (t: TestContext): Promise<Broker> => opened(t, `127.0.0.1:${proxy.port}`)
+  const throughProxy = (t: TestContext): Promise<Broker> => opened(t, kafka.throughProxy)
 
   test('takes no offsets of an old generation of a group', async (t) => {
     const broker = await opened(t)
@@ -64,7 +54,7 @@ describe('A transaction on Kafka', { skip }, () => {
       history: [],
     })
     assert.ok(membership instanceof KafkaMembership)
-    const raw = openRaw(t, cluster.bootstrap)
+    const raw = openRaw(t, kafka.cluster.bootstrap)
     const producer = await raw.begin()
     const member = membership.identity()
     const commit = (offset: number, as: typeof member): Promise<void> =>
@@ -104,9 +94,9 @@ describe('A transaction on Kafka', { skip }, () => {
       const transactor = await broker.transactor({ id })
       let leaving: Promise<void> | undefined
       let isOut = false
-      proxy.cut = ({ apiKey }) => {
+      kafka.proxy.cut = ({ apiKey }) => {
         if (apiKey !== ADD_OFFSETS_TO_TXN) return false
-        leaving ??= putOut(cluster.bootstrap, group, membership).then(() => {
+        leaving ??= putOut(kafka.cluster.bootstrap, group, membership).then(() => {
           isOut = true
         })
         return !isOut
@@ -137,7 +127,7 @@ describe('A transaction on Kafka', { skip }, () => {
     }
     await shows(broker, at, ['0', '1'])
     const read = { topic, count: 2 }
-    assert.deepEqual(await readIndependently(t, cluster.bootstrap, read), ['0', '1'])
+    assert.deepEqual(await readIndependently(t, kafka.cluster.bootstrap, read), ['0', '1'])
     // Six records, and a marker for each of the four transactions.
     assert.equal((await broker.read(at, 0)).next, 10)
   })
@@ -159,7 +149,7 @@ describe('A transaction on Kafka', { skip }, () => {
       assert.deepEqual(found, from === 0 ? ['1', '2'] : ['2'], `from ${from}`)
     }
     const read = { topic, count: 2 }
-    assert.deepEqual(await readIndependently(t, cluster.bootstrap, read), ['1', '2'])
+    assert.deepEqual(await readIndependently(t, kafka.cluster.bootstrap, read), ['1', '2'])
   })
 
   test('of a process that hangs is ended by its successor, and stable offsets wait for it', async (t) => {
@@ -170,10 +160,10 @@ describe('A transaction on Kafka', { skip }, () => {
     const zombie = await zombieBroker.transactor({ id })
     await zombie.transact(both(at, group, 0))
     assert.equal(await stableOffset(broker, group, at), 0)
-    const cutsBefore = proxy.cuts
-    proxy.cut = ({ apiKey }) => apiKey === END_TXN
+    const cutsBefore = kafka.proxy.cuts
+    kafka.proxy.cut = ({ apiKey }) => apiKey === END_TXN
     const hanging = zombie.transact(both(at, group, 1))
-    await eventually(() => proxy.cuts > cutsBefore, 'the commit is cut off')
+    await eventually(() => kafka.proxy.cuts > cutsBefore, 'the commit is cut off')
 
     // Its offset is there, and undecided.
     const stable = stableOffset(broker, group, at)
@@ -181,14 +171,14 @@ describe('A transaction on Kafka', { skip }, () => {
     void stable.then(() => (isAnswered = true))
     const [unstable] = await broker.committed(group, [at])
     assert.equal(unstable?.offset, 0)
-    const cuts = proxy.cuts
-    await eventually(() => proxy.cuts > cuts + 1, 'the zombie has tried again, twice')
+    const cuts = kafka.proxy.cuts
+    await eventually(() => kafka.proxy.cuts > cuts + 1, 'the zombie has tried again, twice')
     assert.equal(isAnswered, false)
 
     const successor = await broker.transactor({ id })
     assert.equal(await stable, 0)
     await successor.transact(both(at, group, 2))
-    proxy.cut = () => false
+    kafka.proxy.cut = () => false
     await rejects(hanging, 'FN_BROKER_FENCED')
     await rejects(zombie.transact(both(at, group, 3)), 'FN_BROKER_FENCED')
     await successor.transact(both(at, group, 4))
@@ -196,7 +186,7 @@ describe('A transaction on Kafka', { skip }, () => {
     await shows(broker, at, ['0', '2', '4'])
     assert.equal(await stableOffset(broker, group, at), 4)
     const read = { topic, count: 3 }
-    assert.deepEqual(await readIndependently(t, cluster.bootstrap, read), ['0', '2', '4'])
+    assert.deepEqual(await readIndependently(t, kafka.cluster.bootstrap, read), ['0', '2', '4'])
   })
 
   test('conflicts with another one that is open where it expects an end', async (t) => {
@@ -206,15 +196,15 @@ describe('A transaction on Kafka', { skip }, () => {
     const first = await hangingBroker.transactor({ id: uniqueName('id') })
     const second = await broker.transactor({ id: uniqueName('id') })
     const expect = await broker.ranges([at])
-    const cutsBefore = proxy.cuts
-    proxy.cut = ({ apiKey }) => apiKey === END_TXN
+    const cutsBefore = kafka.proxy.cuts
+    kafka.proxy.cut = ({ apiKey }) => apiKey === END_TXN
     const hanging = first.transact({ ...both(at, group, 0), expect })
-    await eventually(() => proxy.cuts > cutsBefore, 'the commit is cut off')
+    await eventually(() => kafka.proxy.cuts > cutsBefore, 'the commit is cut off')
 
     // Readers see the same end still; what is in the log decides.
     assert.deepEqual(await broker.ranges([at]), expect)
     await rejects(second.transact({ ...both(at, group, 1), expect }), 'FN_BROKER_CONFLICT')
-    proxy.cut = () => false
+    kafka.proxy.cut = () => false
     await hanging
     await shows(broker, at, ['0'])
     const now = await broker.ranges([at])
@@ -226,13 +216,16 @@ describe('A transaction on Kafka', { skip }, () => {
     const broker = await throughProxy(t)
     const { at, group } = await prepared(broker, t)
     const transactor = await broker.transactor({ id: uniqueName('id'), timeoutMs: 1_000 })
-    proxy.cut = ({ apiKey }) => apiKey === END_TXN
+    kafka.proxy.cut = ({ apiKey }) => apiKey === END_TXN
     const hanging = transactor.transact(both(at, group, 0))
-    const observer = await createKafkaBroker({ bootstrap: [cluster.bootstrap], clientId: 'see' })
+    const observer = await createKafkaBroker({
+      bootstrap: [kafka.cluster.bootstrap],
+      clientId: 'see',
+    })
     t.after(() => observer.close())
     // The record and the marker that ends it; Kafka looks for open ones every 10 s.
     await eventually(async () => (await observer.ranges([at]))[0]?.end === 2, 'its end', 30_000)
-    proxy.cut = () => false
+    kafka.proxy.cut = () => false
     await rejects(hanging, 'FN_BROKER_FENCED')
     assert.deepEqual(await readToEnd(observer, at), [])
     assert.equal(await stableOffset(observer, group, at), undefined)
