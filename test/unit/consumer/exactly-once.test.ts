@@ -86,7 +86,14 @@ function bench(t: TestContext, max = 64): Bench {
     await quiet()
   }
   return {
-    ...{ exactlyOnce, events, opened, transactors, committed, before, stop, tick },
+    exactlyOnce,
+    events,
+    opened,
+    transactors,
+    committed,
+    before,
+    stop,
+    tick,
     current: () => current,
   }
 }
