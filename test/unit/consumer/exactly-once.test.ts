@@ -86,7 +86,14 @@ function bench(t: TestContext, max = 64): Bench {
     await quiet()
   }
   return {
-    ...{ exactlyOnce, events, opened, transactors, committed, before, stop, tick },
+    exactlyOnce,
+    events,
+    opened,
+    transactors,
+    committed,
+    before,
+    stop,
+    tick,
     current: () => current,
   }
 }
@@ -253,6 +260,15 @@ describe('ExactlyOnce', () => {
     await b.tick(100)
     assert.deepEqual(b.events, ['open id', 'committed stable', 'restart at 9'])
     assert.equal(await write(b, 9, 'commit'), 'ok')
+  })
+
+  it('leaves the place of a trigger in trouble to whoever mends it', async (t) => {
+    const b = bench(t, 1)
+    await b.exactlyOnce.takeOver()
+    await (await b.transactors.open('other', async () => {})).close()
+    b.current().cursor.trouble = 'OffsetLost'
+    b.committed.offset = 9
+    assert.equal(await write(b, 0, 'commit'), 'ok')
   })
 
   it('takes a group for unmoved that nobody has committed for', async (t) => {
