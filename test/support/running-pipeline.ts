@@ -1,11 +1,11 @@
-/** The real pipeline in this process: one partition of an embedded log, one function in its isolate. */
+/** The real pipeline in this process: an embedded log, one function in its isolate. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { createEmbeddedBroker } from '../../runtime/broker/embedded/broker.ts'
 import { encodeRecord, decodeRecord } from '../../runtime/codec/record.ts'
-import { appendAll, type Broker } from '../../runtime/contract/broker.ts'
+import { appendAll, type Broker, type TopicPartition } from '../../runtime/contract/broker.ts'
 import type { Event } from '../../runtime/contract/event.ts'
 import type { TriggerManifest } from '../../runtime/contract/manifest.ts'
 import { createIsolatePool } from '../../runtime/isolate/pool.ts'
@@ -19,6 +19,14 @@ export interface Sent {
   id: string
   key: string
   data: unknown
+}
+
+export interface LogOptions {
+  /** Default 1. */
+  partitions?: number
+  maxTransactors?: number
+  /** Before the pipeline opens. */
+  opened?: (broker: Broker) => void
 }
 
 export class RunningPipeline {
@@ -37,15 +45,18 @@ export class RunningPipeline {
     t: TestContext,
     source: string,
     given: Partial<TriggerManifest> = {},
+    log: LogOptions = {},
   ): Promise<RunningPipeline> {
+    const { partitions = 1, maxTransactors } = log
     const opened: Array<() => Promise<void>> = []
     t.after(async () => {
       for (const close of opened.toReversed()) await close()
     })
     const dir = await mkdtemp(join(tmpdir(), 'millrace-pipeline-'))
     opened.push(() => rm(dir, { recursive: true, force: true }))
-    const broker = await createEmbeddedBroker({ dir, partitions: 1 })
+    const broker = await createEmbeddedBroker({ dir, partitions })
     opened.push(() => broker.close())
+    log.opened?.(broker)
     const pool = await createIsolatePool({
       isolation: 'dedicated',
       log: SILENT,
@@ -67,6 +78,7 @@ export class RunningPipeline {
         maxUnfinishedOffsets: 65_536,
         commitIntervalMs: 1_000,
         invalidRecords: 'quarantine',
+        ...(maxTransactors === undefined ? {} : { maxTransactors }),
       },
       metrics,
       log: SILENT,
@@ -118,13 +130,21 @@ export class RunningPipeline {
   }
 
   /** The trigger's committed offset. */
-  async committed(): Promise<number | undefined> {
-    const at = { topic: this.#topic, partition: 0 }
+  async committed(partition = 0): Promise<number | undefined> {
+    const at = { topic: this.#topic, partition }
     return (await this.#broker.committed(this.#group, [at]))[0]?.offset
   }
 
   async #follow(): Promise<void> {
-    const at = { topic: this.#topic, partition: 0 }
+    const [info] = await this.#broker.topics([this.#topic])
+    await Promise.all(
+      Array.from({ length: info?.partitions ?? 0 }, (_, partition) => {
+        return this.#followOne({ topic: this.#topic, partition })
+      }),
+    )
+  }
+
+  async #followOne(at: TopicPartition): Promise<void> {
     const { signal } = this.#stop
     let [position] = (await this.#broker.ranges([at])).map((range) => range.end)
     while (!signal.aborted) {

@@ -262,6 +262,15 @@ describe('ExactlyOnce', () => {
     assert.equal(await write(b, 9, 'commit'), 'ok')
   })
 
+  it('leaves the place of a trigger in trouble to whoever mends it', async (t) => {
+    const b = bench(t, 1)
+    await b.exactlyOnce.takeOver()
+    await (await b.transactors.open('other', async () => {})).close()
+    b.current().cursor.trouble = 'OffsetLost'
+    b.committed.offset = 9
+    assert.equal(await write(b, 0, 'commit'), 'ok')
+  })
+
   it('takes a group for unmoved that nobody has committed for', async (t) => {
     const b = bench(t, 1)
     b.committed.offset = undefined

@@ -204,6 +204,7 @@ describe('Transactors', () => {
     await committed(b, a)
     t.mock.timers.tick(299_999)
     await quiet()
+    await quiet()
     assert.deepEqual(b.events, ['open a'])
     t.mock.timers.tick(1)
     await quiet()
@@ -211,6 +212,9 @@ describe('Transactors', () => {
     assert.deepEqual(b.events, ['open a', 'close a'])
     await committed(b, a)
     assert.deepEqual(b.events.slice(2), ['open a', 'check a'])
+    t.mock.timers.tick(300_000)
+    await committed(b, a) // while it is being closed
+    assert.deepEqual(b.events.slice(4), ['close a', 'open a', 'check a'])
     await a.close()
     t.mock.timers.tick(600_000)
     await quiet()
