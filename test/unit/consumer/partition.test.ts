@@ -18,6 +18,8 @@ class MemoryLog {
   readonly records: LogRecord[] = []
   start = 0
   reads = 0
+  /** Records of one read. */
+  batch = 3
   #waiting: Array<() => void> = []
 
   append(value: string): void {
@@ -49,7 +51,7 @@ class MemoryLog {
       })
     }
     await Promise.resolve()
-    const records = this.records.slice(from, from + 3)
+    const records = this.records.slice(from, from + this.batch)
     return { records, next: from + records.length, start: this.start, end: this.records.length }
   }
 }
@@ -72,7 +74,7 @@ interface Bench {
 function bench(
   t: TestContext | undefined,
   names: string[],
-  options: { room?: number; from?: number[] } = {},
+  options: { room?: number; from?: number[]; maxUnfinished?: number } = {},
 ): Bench {
   const log = new MemoryLog()
   const metrics = createMetrics()
@@ -90,7 +92,7 @@ function bench(
       ...AT,
       from: { offset: options.from?.[index] ?? 0, metadata: '' },
       ledger: metrics.forTrigger(`n/${name}`),
-      maxUnfinished: 65_536,
+      maxUnfinished: options.maxUnfinished ?? 65_536,
       open: ({ onSettled }) => {
         end = onSettled
         return {
@@ -230,6 +232,33 @@ describe('Partition', () => {
       readers[0]?.taken.map(({ value }) => value?.buffer === fetched.buffer),
       [false, true, true],
     )
+  })
+
+  it('takes no more of a batch of small records than a window holds, and holds nobody else', async (t) => {
+    const { log, readers, partition } = bench(t, ['a', 'b'], {
+      room: 100_000,
+      maxUnfinished: 1_500,
+    })
+    const [a, b] = readers as [Reader, Reader]
+    log.batch = 10_000
+    for (let i = 0; i < 5_000; i++) log.append(i % 10 === 9 ? `ab${i}` : `a${i}`)
+    partition.start()
+    await settled()
+    for (let i = 0; i < 5; i++) {
+      b.settle()
+      await settled()
+    }
+    assert.equal(a.seen.length, 2_000) // in steps of a thousand
+    assert.equal(b.seen.length, 500)
+    while (a.seen.length < 5_000) {
+      const before = a.seen.length
+      a.settle()
+      await settled()
+      assert.ok(a.seen.length - before <= 2_000)
+    }
+    a.settle()
+    assert.equal(a.cursor.watermark.progress().offset, 5_000)
+    assert.equal(new Set(a.seen).size, 5_000)
   })
 
   it('stops a trigger whose offset is lost, without moving it, and no other', async (t) => {
