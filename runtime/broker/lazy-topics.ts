@@ -24,15 +24,12 @@ export class LazyTopics {
 
   /** As `ensure`, for all topics that the records go to. */
   async ensureFor(records: readonly AppendRecord[]): Promise<void> {
-    const missing = new Set<string>()
-    for (const { topic } of records) if (!this.#ready.has(topic)) missing.add(topic)
-    for (const topic of missing) await this.ensure(topic)
+    for (const topic of this.#missing(records)) await this.ensure(topic)
   }
 
   /** As `Broker.append`; a topic that cannot be made fails its records only. */
   async append(records: readonly AppendRecord[]): Promise<AppendResult[]> {
-    const missing = new Set<string>()
-    for (const record of records) if (!this.#ready.has(record.topic)) missing.add(record.topic)
+    const missing = this.#missing(records)
     if (missing.size === 0) return this.#broker.append(records)
 
     const failed = new Map<string, Error>()
@@ -48,6 +45,12 @@ export class LazyTopics {
       if (error !== undefined) return { ok: false, topic: record.topic, error }
       return results.next().value as AppendResult
     })
+  }
+
+  #missing(records: readonly AppendRecord[]): Set<string> {
+    const missing = new Set<string>()
+    for (const { topic } of records) if (!this.#ready.has(topic)) missing.add(topic)
+    return missing
   }
 
   async #make(topic: string): Promise<void> {

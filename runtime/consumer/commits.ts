@@ -45,14 +45,17 @@ export async function commitProgress(options: CommitProgressOptions): Promise<vo
 function* movedCursors(cursors: CommitProgressOptions['cursors']): Generator<Moved> {
   for (const [cursor, owned] of cursors) {
     if (cursor.trouble !== undefined) continue // its place is a person's to decide
-    if (hasMoved(cursor)) yield { cursor, owned, progress: cursor.watermark.progress() }
+    const progress = cursor.watermark.progress()
+    if (hasMoved(cursor, progress)) yield { cursor, owned, progress }
   }
 }
 
 /** Or has not been committed for so long that the log may forget it. */
-export function hasMoved({ watermark, committed, committedAt }: Cursor): boolean {
+export function hasMoved(
+  { watermark, committed, committedAt }: Cursor,
+  { offset, metadata }: Progress = watermark.progress(),
+): boolean {
   if (Date.now() - committedAt >= REFRESH_MS) return true
-  const { offset, metadata } = watermark.progress()
   return offset !== committed.offset || metadata !== committed.metadata
 }
 
