@@ -53,14 +53,18 @@ export type WorkResult =
    */
   | { id: number; status: 'again'; suspect: boolean }
 
-/** Runs the events of one function in its isolate. */
-export interface FunctionRunner {
-  readonly manifest: FunctionManifest
+/** Brings events to one subscriber. */
+export interface SubscriberRunner {
   /** Hands work over. Bounded by the caller with `inFlight()`; never rejects. */
   submit(items: readonly WorkItem[]): void
   inFlight(): { items: number; bytes: number }
-  /** Undefined while the function runs; why while it cannot (for example it does not load). */
+  /** Undefined while the subscriber can be reached; why while it cannot (a function does not load). */
   trouble(): string | undefined
+}
+
+/** Runs the events of one function in its isolate. */
+export interface FunctionRunner extends SubscriberRunner {
+  readonly manifest: FunctionManifest
 }
 
 export interface IsolatePool {

@@ -4,13 +4,13 @@
  */
 import { triggerName, type TriggerManifest } from '../contract/manifest.ts'
 import type { TriggerMetrics } from '../contract/metrics.ts'
-import type { FunctionRunner, WorkItem, WorkResult } from '../contract/work.ts'
+import type { SubscriberRunner, WorkItem, WorkResult } from '../contract/work.ts'
 import type { Breaker } from './breaker.ts'
 import type { Lane, Task } from './lane.ts'
 
 export interface DispatchOptions {
   trigger: TriggerManifest
-  runner: Pick<FunctionRunner, 'submit'>
+  runner: Pick<SubscriberRunner, 'submit'>
   metrics: Pick<TriggerMetrics, 'received'>
   breaker: Breaker | undefined
 }

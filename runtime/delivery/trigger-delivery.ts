@@ -8,7 +8,8 @@ import type { ChannelOptions, DeliveryChannel } from '../contract/delivery.ts'
 import type { Event } from '../contract/event.ts'
 import type { Logger } from '../contract/log.ts'
 import { triggerName } from '../contract/manifest.ts'
-import type { FunctionRunner, WorkResult } from '../contract/work.ts'
+import { subscriberName } from '../contract/subscriber.ts'
+import type { SubscriberRunner, WorkResult } from '../contract/work.ts'
 import { Breaker } from './breaker.ts'
 import { Dispatch } from './dispatch.ts'
 import { Lane, laneKey, type Channel } from './lane.ts'
@@ -20,7 +21,7 @@ export interface TriggerDeliveryOptions extends Omit<
   VerdictOptions,
   'back' | 'turns' | 'published'
 > {
-  runner: FunctionRunner
+  runner: SubscriberRunner
   /** Ids must be unique among all deliveries of one runner. */
   nextId: () => number
   /** `ref` of the dead letter that a record of a retry topic brings back. */
@@ -119,7 +120,7 @@ export class TriggerDelivery {
       goOn: () => this.#dispatch.schedule(),
       metrics,
       log,
-      about: { function: trigger.function, trigger: triggerName(trigger) },
+      about: { function: subscriberName(trigger.subscriber), trigger: triggerName(trigger) },
     })
   }
 

@@ -7,6 +7,7 @@ import type { DeadLetter } from '../contract/delivery.ts'
 import type { Event } from '../contract/event.ts'
 import type { Logger } from '../contract/log.ts'
 import { triggerName, type TriggerManifest } from '../contract/manifest.ts'
+import { subscriberName } from '../contract/subscriber.ts'
 import type { ProcessedStatus, TriggerMetrics } from '../contract/metrics.ts'
 import type { Fault } from '../contract/outcome.ts'
 import type { WorkReply, WorkResult } from '../contract/work.ts'
@@ -240,7 +241,7 @@ export class Verdict {
 
   #about(task: Task): Record<string, unknown> {
     return {
-      function: this.#options.trigger.function,
+      function: subscriberName(this.#options.trigger.subscriber),
       trigger: this.#name,
       id: task.event.attributes.id,
     }

@@ -9,6 +9,7 @@ import type { AppendRecord, LogRecord } from '../contract/broker.ts'
 import type { DeadLetter } from '../contract/delivery.ts'
 import type { AttributeValue, Event } from '../contract/event.ts'
 import { triggerName } from '../contract/manifest.ts'
+import { subscriberName } from '../contract/subscriber.ts'
 import type { Fault } from '../contract/outcome.ts'
 import { DEAD_LETTER_HEADERS, headerText, isEventHeader, isOwnHeader } from './headers.ts'
 import { parseRef } from './ref.ts'
@@ -32,7 +33,7 @@ export interface DeadLetterOptions {
 export function deadLetterRecord(cause: DeadLetter, options: DeadLetterOptions): AppendRecord {
   const { trigger, fault, event, record } = cause
   const added: Record<string, AttributeValue> = {
-    knativeerrordest: `/${trigger.namespace}/functions/${trigger.function}`,
+    knativeerrordest: `/${trigger.namespace}/functions/${subscriberName(trigger.subscriber)}`,
     knativeerrorcode: knativeCode(fault),
     knativeerrordata: cut(`${fault.class}: ${fault.message}`, MAX_ERROR_DATA_BYTES).toString(
       'base64',
@@ -79,7 +80,7 @@ function ownHeaders(
     [DEAD_LETTER_HEADERS.firstAt, new Date(firstFailedAt).toISOString()],
     [DEAD_LETTER_HEADERS.lastAt, new Date().toISOString()],
     [DEAD_LETTER_HEADERS.trigger, triggerName(trigger)],
-    [DEAD_LETTER_HEADERS.function, trigger.function],
+    [DEAD_LETTER_HEADERS.function, subscriberName(trigger.subscriber)],
     [DEAD_LETTER_HEADERS.version, version],
     [DEAD_LETTER_HEADERS.origin, originOf(cause)],
   ]

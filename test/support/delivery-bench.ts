@@ -14,7 +14,7 @@ import { sampleTrigger } from './sample-manifest.ts'
 const TRIGGER: TriggerManifest = {
   ...sampleTrigger('orders'),
   delivery: { ...DEFAULT_DELIVERY, retry: 1, backoffPolicy: 'linear' },
-  function: 'pricer',
+  subscriber: { kind: 'function', name: 'pricer' },
 }
 
 type Accepts = (record: AppendRecord) => boolean

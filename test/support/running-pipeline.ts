@@ -10,6 +10,7 @@ import type { Event } from '../../runtime/contract/event.ts'
 import type { TriggerManifest } from '../../runtime/contract/manifest.ts'
 import { createIsolatePool } from '../../runtime/isolate/pool.ts'
 import { openPipeline, type Pipeline } from '../../runtime/pipeline.ts'
+import { topologyOf } from '../../runtime/topology.ts'
 import { createMetrics, type Metrics } from '../../runtime/telemetry/metrics.ts'
 import { bundleOf, manifestOf } from './isolate.ts'
 import { sampleTrigger } from './sample-manifest.ts'
@@ -70,6 +71,7 @@ export class RunningPipeline {
       broker,
       pool,
       functions: [{ manifest, bundle: await bundleOf(source) }],
+      topology: topologyOf([manifest]),
       group: 'test',
       limits: {
         maxEventBytes: 960 * 1024,

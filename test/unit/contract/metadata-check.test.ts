@@ -26,7 +26,7 @@ describe('checkMetadata', () => {
           concurrency: 64,
           startFrom: 'latest',
           delivery: DEFAULT_DELIVERY,
-          function: 'orders',
+          subscriber: { kind: 'function', name: 'orders' },
         },
       ],
       warnings: [],
@@ -110,7 +110,12 @@ describe('checkMetadata', () => {
       onDeadLetter: 'park',
       exactlyOnce: true,
     }
-    const shared = { ordering: 'key', concurrency: 8, delivery, function: 'orders' }
+    const shared = {
+      ordering: 'key',
+      concurrency: 8,
+      delivery,
+      subscriber: { kind: 'function', name: 'orders' },
+    }
     assert.deepEqual(part, {
       namespace: 'one',
       description: 'Prices orders',
