@@ -63,13 +63,12 @@ export class Deliveries {
     const name = triggerName(trigger)
     const subscriber = subscriberName(trigger.subscriber)
     try {
-      const opened = await subscribers.open(trigger.subscriber)
-      const { runner, manifest } = opened
+      const { share, manifest } = await subscribers.open(trigger.subscriber)
       const history = new DeliveryHistory(name)
-      const delivery = new TriggerDelivery({
+      const delivery: TriggerDelivery = new TriggerDelivery({
         ...this.#outputs(trigger, manifest),
         trigger,
-        runner,
+        runner: share((results) => delivery.take(results)),
         append,
         metrics: metrics.forTrigger(name),
         history,
@@ -77,7 +76,6 @@ export class Deliveries {
         nextId: () => ++this.#lastId,
         replayOf: (record) => headerText(record, DEAD_LETTER_HEADERS.replayOf),
       })
-      opened.listen((results) => delivery.take(results))
       this.#histories.set(name, history)
       this.#byTrigger.set(trigger, delivery)
     } catch (error) {

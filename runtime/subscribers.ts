@@ -7,6 +7,7 @@ import type {
   IsolatePool,
   ResultListener,
   SubscriberRunner,
+  WorkResult,
 } from './contract/work.ts'
 
 export interface LoadedFunction {
@@ -20,13 +21,12 @@ export interface SubscribersOptions {
   log: Logger
 }
 
-/** One runner, and everybody who waits for results of it. */
+/** One runner, which several triggers share. */
 export interface OpenSubscriber {
-  runner: SubscriberRunner
   /** Of a function. */
   manifest?: FunctionManifest
-  /** Results go to every listener, which takes those that are its own. Returns how to stop that. */
-  listen(listener: ResultListener): () => void
+  /** The runner as one trigger uses it: results of what it submits go to `listener` alone. */
+  share: (listener: ResultListener) => SubscriberRunner
 }
 
 export class Subscribers {
@@ -46,22 +46,13 @@ export class Subscribers {
   }
 
   async #start(subscriber: Subscriber): Promise<OpenSubscriber> {
-    const listeners = new Set<ResultListener>()
-    const onResults: ResultListener = (results) => {
-      for (const listener of listeners) listener(results)
-    }
-    const listen = (listener: ResultListener): (() => void) => {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    }
+    const shares = new Shares()
+    const onResults: ResultListener = (results) => shares.give(results)
     switch (subscriber.kind) {
       case 'function': {
         const { manifest, bundle } = this.#functionOf(subscriber.name)
-        return {
-          runner: await this.#options.pool.open(manifest, bundle, onResults),
-          manifest,
-          listen,
-        }
+        const runner = await this.#options.pool.open(manifest, bundle, onResults)
+        return { manifest, share: (listener) => shares.of(runner, listener) }
       }
       case 'http':
       case 'transform':
@@ -74,5 +65,35 @@ export class Subscribers {
     const found = this.#options.functions.find(({ manifest }) => manifest.name === name)
     if (found === undefined) throw new Error(`there is no function ${name} in the build`)
     return found
+  }
+}
+
+/** Gives each result to whoever submitted its item. */
+class Shares {
+  readonly #owners = new Map<number, ResultListener>()
+
+  of(runner: SubscriberRunner, listener: ResultListener): SubscriberRunner {
+    return {
+      submit: (items) => {
+        for (const { id } of items) this.#owners.set(id, listener)
+        runner.submit(items)
+      },
+      inFlight: () => runner.inFlight(),
+      trouble: () => runner.trouble(),
+    }
+  }
+
+  /** Mostly one trigger's; a thousand triggers of one function must not be asked one by one. */
+  give(results: readonly WorkResult[]): void {
+    const parts = new Map<ResultListener, WorkResult[]>()
+    for (const result of results) {
+      const owner = this.#owners.get(result.id)
+      if (owner === undefined) continue // cannot be: an item has one result
+      this.#owners.delete(result.id)
+      const part = parts.get(owner)
+      if (part === undefined) parts.set(owner, [result])
+      else part.push(result)
+    }
+    for (const [owner, part] of parts) owner(part)
   }
 }
