@@ -10,12 +10,19 @@ import type { DeadLetter } from '../contract/delivery.ts'
 import type { AttributeValue, Event } from '../contract/event.ts'
 import { triggerName } from '../contract/manifest.ts'
 import { subscriberName } from '../contract/subscriber.ts'
-import type { Fault } from '../contract/outcome.ts'
-import { DEAD_LETTER_HEADERS, headerText, isEventHeader, isOwnHeader } from './headers.ts'
+import type { Fault, FaultResponse } from '../contract/outcome.ts'
+import {
+  DEAD_LETTER_HEADERS,
+  headerText,
+  isEventHeader,
+  isKnativeError,
+  isOwnHeader,
+} from './headers.ts'
 import { parseRef } from './ref.ts'
 
 /** Knative cuts the body of an error to 1,024 bytes before base64. */
 const MAX_ERROR_DATA_BYTES = 1_024
+const MAX_DEST_BYTES = 2_048
 /** What a dead letter adds must always fit: an event may be `maxEventBytes` itself. */
 const MAX_STACK_BYTES = 8 * 1024
 const MAX_MESSAGE_BYTES = 8 * 1024
@@ -31,14 +38,8 @@ export interface DeadLetterOptions {
 }
 
 export function deadLetterRecord(cause: DeadLetter, options: DeadLetterOptions): AppendRecord {
-  const { trigger, fault, event, record } = cause
-  const added: Record<string, AttributeValue> = {
-    knativeerrordest: `/${trigger.namespace}/functions/${subscriberName(trigger.subscriber)}`,
-    knativeerrorcode: knativeCode(fault),
-    knativeerrordata: cut(`${fault.class}: ${fault.message}`, MAX_ERROR_DATA_BYTES).toString(
-      'base64',
-    ),
-  }
+  const { event, record } = cause
+  const added = addedAttributes(cause)
   const encoded = options.encode(
     { attributes: { ...event.attributes, ...added }, data: event.data },
     options.topic,
@@ -52,8 +53,46 @@ export function deadLetterRecord(cause: DeadLetter, options: DeadLetterOptions):
       ...record.headers.filter(([name]) => isForeign(name)),
       ...encoded.headers,
       ...ownHeaders(cause, options.version),
+      ...extensionsHeader(Object.keys(added)),
     ],
   }
+}
+
+function addedAttributes({ trigger, fault, event }: DeadLetter): Record<string, AttributeValue> {
+  const { response } = fault
+  if (response !== undefined) return responseAttributes(response, event)
+  return {
+    knativeerrordest: `/${trigger.namespace}/functions/${subscriberName(trigger.subscriber)}`,
+    knativeerrorcode: knativeCode(fault),
+    knativeerrordata: cut(`${fault.class}: ${fault.message}`, MAX_ERROR_DATA_BYTES).toString(
+      'base64',
+    ),
+  }
+}
+
+/** Without an answer only the address is known. */
+function responseAttributes(
+  { dest, status, body, extensions = {} }: FaultResponse,
+  { attributes }: Event,
+): Record<string, AttributeValue> {
+  const added: Record<string, AttributeValue> = {
+    knativeerrordest: cut(dest, MAX_DEST_BYTES).toString(),
+  }
+  if (status !== undefined) added['knativeerrorcode'] = String(status)
+  if (body !== undefined) added['knativeerrordata'] = body
+  for (const [name, value] of Object.entries(extensions)) {
+    // A subscriber that passes events on may know better where they failed; what the event says stays.
+    if (isKnativeError(name) || attributes[name] === undefined) added[name] = value
+  }
+  return added
+}
+
+/** So that a replay can take off what is not the event's. */
+function extensionsHeader(
+  added: readonly string[],
+): Array<readonly [name: string, value: string | Buffer]> {
+  const names = added.filter((name) => !isKnativeError(name))
+  return names.length === 0 ? [] : [[DEAD_LETTER_HEADERS.extensions, names.join(' ')]]
 }
 
 /** An empty value of a JSON type is an event without data, but the record had bytes: none. */

@@ -1,15 +1,13 @@
 /** The record of a replayed event, for the retry topic of the one trigger that failed. */
 import { decodeRecord, partitionText } from '../codec/record.ts'
 import type { AppendRecord, LogRecord } from '../contract/broker.ts'
-import { DEAD_LETTER_HEADERS, headerText, isOwnHeader } from './headers.ts'
+import { DEAD_LETTER_HEADERS, headerText, isKnativeError, isOwnHeader } from './headers.ts'
 import { parseRef } from './ref.ts'
 
 export interface RetryTopic {
   topic: string
   partitions: number
 }
-
-const KNATIVE_ERROR = 'ce_knativeerror'
 
 /** The original event again: its key, its bytes, its headers, and where it comes from. */
 export function retryRecord(ref: string, letter: LogRecord, to: RetryTopic): AppendRecord {
@@ -19,11 +17,12 @@ export function retryRecord(ref: string, letter: LogRecord, to: RetryTopic): App
   if (origin !== undefined) added.push([DEAD_LETTER_HEADERS.origin, origin])
   if (edited !== undefined) added.push([DEAD_LETTER_HEADERS.edited, edited])
   const place = origin === undefined ? undefined : parseRef(origin)
+  const extensions = headerText(letter, DEAD_LETTER_HEADERS.extensions)?.split(' ') ?? []
   return {
     topic: to.topic,
     key: letter.key,
     value: letter.value,
-    headers: [...letter.headers.filter(([name]) => isOriginal(name)), ...added],
+    headers: [...letter.headers.filter(([name]) => isOriginal(name, extensions)), ...added],
     partitionBy:
       place === undefined
         ? (letter.key ?? partitionText(decodeRecord(letter).attributes))
@@ -31,7 +30,12 @@ export function retryRecord(ref: string, letter: LogRecord, to: RetryTopic): App
   }
 }
 
-function isOriginal(name: Buffer): boolean {
+function isOriginal(name: Buffer, extensions: readonly string[]): boolean {
   const text = name.toString()
-  return !text.startsWith(KNATIVE_ERROR) && !isOwnHeader(text)
+  if (isOwnHeader(text)) return false
+  if (!text.startsWith(ATTRIBUTE)) return true
+  const attribute = text.slice(ATTRIBUTE.length)
+  return !isKnativeError(attribute) && !extensions.includes(attribute)
 }
+
+const ATTRIBUTE = 'ce_'
