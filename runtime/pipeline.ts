@@ -68,6 +68,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
   const ingress = await openIngress(options, topics)
   const deliveries = new Deliveries({
     subscribers: new Subscribers(options),
+    flows: topology.flows,
     append: (records) => topics.append(records),
     maxEventBytes: limits.maxEventBytes,
     metrics,
