@@ -62,7 +62,7 @@ export async function flowBench(
     return known
   }
   const log: Logged[] = []
-  let accepts = (_: AppendRecord): boolean => true
+  let accepts: (record: AppendRecord) => boolean = () => true
   const metrics = createMetrics()
   const deliveries = new Deliveries({
     subscribers: { open: async (subscriber) => open(subscriber) },
