@@ -20,6 +20,7 @@ import { controlTopic, retryTopic } from './broker/names.ts'
 import { Consumer } from './consumer/consumer.ts'
 import { unfinishedAfter } from './consumer/finished-offsets.ts'
 import { TriggerIndex } from './filter/trigger-index.ts'
+import type { HttpSubscribers } from './subscriber/http/subscribers.ts'
 import { Subscribers, type LoadedFunction } from './subscribers.ts'
 import { Deliveries } from './deliveries.ts'
 import { createParkingLot } from './dlq/parking-lot.ts'
@@ -31,6 +32,7 @@ import type { Metrics } from './telemetry/metrics.ts'
 export interface PipelineOptions {
   broker: Broker
   pool: IsolatePool
+  http: HttpSubscribers
   functions: readonly LoadedFunction[]
   topology: Topology
   /** The deployment's consumer group. */
@@ -68,6 +70,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
   const ingress = await openIngress(options, topics)
   const deliveries = new Deliveries({
     subscribers: new Subscribers(options),
+    flows: topology.flows,
     append: (records) => topics.append(records),
     maxEventBytes: limits.maxEventBytes,
     metrics,

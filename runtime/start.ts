@@ -18,6 +18,7 @@ import { isMillraceError } from './errors.ts'
 import { createIsolatePool } from './isolate/pool.ts'
 import { openPipeline, type Pipeline } from './pipeline.ts'
 import { removeRuntimeFile, writeRuntimeFile } from './runtime-file.ts'
+import { createHttpSubscribers } from './subscriber/http/subscribers.ts'
 import type { LoadedFunction } from './subscribers.ts'
 import { createHealthServer, type Readiness } from './telemetry/health-server.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
@@ -140,9 +141,12 @@ class Startup {
     })
     this.#open.push(() => pool.close())
     this.#walls = pool.walls()
+    const http = createHttpSubscribers({ maxReplyBytes: config.maxEventBytes })
+    this.#open.push(() => http.close(0))
     const pipeline = await openPipeline({
       broker,
       pool,
+      http,
       functions,
       topology: topologyOf(functions.map(({ manifest }) => manifest)),
       group: membershipGroup({ namespace: config.namespace, name: config.app }),

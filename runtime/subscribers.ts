@@ -1,5 +1,4 @@
 /** Who handles events: one runner for each function, address or transformation, shared by its triggers. */
-import type { Logger } from './contract/log.ts'
 import type { FunctionManifest } from './contract/manifest.ts'
 import { subscriberName, type Subscriber } from './contract/subscriber.ts'
 import type {
@@ -7,8 +6,10 @@ import type {
   IsolatePool,
   ResultListener,
   SubscriberRunner,
-  WorkResult,
 } from './contract/work.ts'
+import type { HttpSubscribers } from './subscriber/http/subscribers.ts'
+import { createPassRunner } from './subscriber/pass.ts'
+import { SharedRunner } from './subscriber/share.ts'
 
 export interface LoadedFunction {
   manifest: FunctionManifest
@@ -17,8 +18,8 @@ export interface LoadedFunction {
 
 export interface SubscribersOptions {
   pool: IsolatePool
+  http: HttpSubscribers
   functions: readonly LoadedFunction[]
-  log: Logger
 }
 
 /** One runner, which several triggers share. */
@@ -39,24 +40,30 @@ export class Subscribers {
 
   /** Rejects when it cannot be opened, such as a function that does not load; each call says so. */
   open(subscriber: Subscriber): Promise<OpenSubscriber> {
-    const key = `${subscriber.kind} ${subscriberName(subscriber)}`
+    const key = JSON.stringify(subscriber)
     const known = this.#open.get(key) ?? this.#start(subscriber)
     this.#open.set(key, known)
     return known
   }
 
   async #start(subscriber: Subscriber): Promise<OpenSubscriber> {
-    const shares = new Shares()
+    const shares = new SharedRunner()
     const onResults: ResultListener = (results) => shares.give(results)
+    const shared = (runner: SubscriberRunner): OpenSubscriber => ({
+      share: (listener) => shares.share(runner, listener),
+    })
     switch (subscriber.kind) {
       case 'function': {
         const { manifest, bundle } = this.#functionOf(subscriber.name)
-        const runner = await this.#options.pool.open(manifest, bundle, onResults)
-        return { manifest, share: (listener) => shares.of(runner, listener) }
+        return { ...shared(await this.#options.pool.open(manifest, bundle, onResults)), manifest }
       }
-      case 'http':
-      case 'transform':
       case 'pass':
+        return shared(createPassRunner(onResults))
+      case 'http':
+        return shared(
+          this.#options.http.open({ ...subscriber, name: subscriberName(subscriber) }, onResults),
+        )
+      case 'transform':
         throw new Error(`a subscriber of kind ${subscriber.kind} is not served yet`)
     }
   }
@@ -65,35 +72,5 @@ export class Subscribers {
     const found = this.#options.functions.find(({ manifest }) => manifest.name === name)
     if (found === undefined) throw new Error(`there is no function ${name} in the build`)
     return found
-  }
-}
-
-/** Gives each result to whoever submitted its item. */
-class Shares {
-  readonly #owners = new Map<number, ResultListener>()
-
-  of(runner: SubscriberRunner, listener: ResultListener): SubscriberRunner {
-    return {
-      submit: (items) => {
-        for (const { id } of items) this.#owners.set(id, listener)
-        runner.submit(items)
-      },
-      inFlight: () => runner.inFlight(),
-      trouble: () => runner.trouble(),
-    }
-  }
-
-  /** Mostly one trigger's; a thousand triggers of one function must not be asked one by one. */
-  give(results: readonly WorkResult[]): void {
-    const parts = new Map<ResultListener, WorkResult[]>()
-    for (const result of results) {
-      const owner = this.#owners.get(result.id)
-      if (owner === undefined) continue // cannot be: an item has one result
-      this.#owners.delete(result.id)
-      const part = parts.get(owner)
-      if (part === undefined) parts.set(owner, [result])
-      else part.push(result)
-    }
-    for (const [owner, part] of parts) owner(part)
   }
 }

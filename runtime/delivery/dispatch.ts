@@ -148,6 +148,8 @@ export class Dispatch {
       timeoutMs: trigger.delivery.timeoutMs,
     }
     if (task.alone) item.alone = true
+    const { offLog, partition } = task.channel
+    if (offLog !== true) item.at = { partition, offset: task.record.offset }
     return item
   }
 }
