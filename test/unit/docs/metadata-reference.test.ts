@@ -138,6 +138,7 @@ function defaultText(path: string, schema: Schema, required: readonly string[]):
 
 function typeText(schema: Schema): string {
   const { anyOf, items, patternProperties, minimum, maximum } = schema
+  if (schema.const !== undefined) return code(schema.const)
   if (anyOf !== undefined) return unionText(anyOf)
   if (isFilter(schema)) return 'filter'
   if (items !== undefined) {

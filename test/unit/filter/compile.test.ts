@@ -211,7 +211,7 @@ describe('compileFilter', () => {
 
   it('refuses a filter of no known dialect', () => {
     assert.throws(
-      () => compileFilter([{ cesql: 'TRUE' } as unknown as Filter]),
+      () => compileFilter([{ sql: 'TRUE' } as unknown as Filter]),
       (error) => isMillraceError(error, 'FN_FILTER_INVALID'),
     )
   })
