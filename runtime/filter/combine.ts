@@ -16,12 +16,13 @@ export function bothOf(first: Requirements, second: Requirements): Requirements 
   return both
 }
 
-/** One of the two holds: of an attribute that one leaves open, nothing is known. */
-export function eitherOf(first: Requirements, second: Requirements): Requirements {
+/** One of them holds: of an attribute that one leaves open, nothing is known. */
+export function eitherOf(all: readonly Requirements[]): Requirements {
   const either: Requirements = new Map()
-  for (const [attribute, texts] of first) {
-    const more = second.get(attribute)
-    if (more !== undefined) either.set(attribute, new Set([...texts, ...more]))
+  for (const attribute of all[0]?.keys() ?? []) {
+    const texts = all.map((one) => one.get(attribute))
+    if (texts.includes(undefined)) continue
+    either.set(attribute, new Set(texts.flatMap((some) => [...(some ?? [])])))
   }
   return either
 }

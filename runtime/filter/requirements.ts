@@ -15,10 +15,8 @@ export function requirementsOfClause(clause: Clause): Requirements {
         : new Map()
     case 'cesql':
       return cesqlRequirements(clause.program.root)
-    case 'any': {
-      const [first, ...others] = clause.branches.map(requirementsOf)
-      return first === undefined ? new Map() : others.reduce(eitherOf, first)
-    }
+    case 'any':
+      return eitherOf(clause.branches.map(requirementsOf))
     case 'data':
     case 'not':
       return new Map()

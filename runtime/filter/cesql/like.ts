@@ -25,6 +25,12 @@ export function compileLike(pattern: string): (text: string) => boolean {
   }
 }
 
+/** The only text that the pattern takes, or undefined where it has `%` or `_`. */
+export function textOnly(pattern: string): string | undefined {
+  const [first, ...more] = piecesOf(pattern)
+  return first?.texts.length === 1 && more.length === 0 ? first.texts[0] : undefined
+}
+
 function piecesOf(pattern: string): Piece[] {
   const pieces: string[][] = [['']]
   const add = (text: string): void => {

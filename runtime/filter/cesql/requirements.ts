@@ -1,5 +1,6 @@
 import { bothOf, eitherOf, type Requirements } from '../combine.ts'
-import type { CesqlValue, Chain, In, Node } from './ast.ts'
+import type { CesqlValue, Chain, In, Like, Node } from './ast.ts'
+import { textOnly } from './like.ts'
 import { isFailure, toBoolean, toInteger, toText } from './value.ts'
 
 /**
@@ -7,20 +8,29 @@ import { isFailure, toBoolean, toInteger, toText } from './value.ts'
  * found by them still evaluates the whole.
  */
 export function cesqlRequirements(node: Node): Requirements {
-  if (node.kind === 'chain') return ofChain(node)
-  return node.kind === 'in' ? ofIn(node) : new Map()
+  switch (node.kind) {
+    case 'chain':
+      return ofChain(node)
+    case 'in':
+      return ofIn(node)
+    case 'like':
+      return ofLike(node)
+    default:
+      return new Map()
+  }
 }
 
 function ofChain({ first, rest }: Chain): Requirements {
   const [only, ...more] = rest
   if (only?.operator === '=' && more.length === 0) return ofEquality(first, only.operand)
-  let required = cesqlRequirements(first)
+  // The alternatives that have come so far: many are combined at once.
+  let alternatives = [cesqlRequirements(first)]
   for (const { operator, operand } of rest) {
-    if (operator === 'AND') required = bothOf(required, cesqlRequirements(operand))
-    else if (operator === 'OR') required = eitherOf(required, cesqlRequirements(operand))
-    else return new Map()
+    if (operator === 'OR') alternatives.push(cesqlRequirements(operand))
+    else if (operator !== 'AND') return new Map()
+    else alternatives = [bothOf(eitherOf(alternatives), cesqlRequirements(operand))]
   }
-  return required
+  return eitherOf(alternatives)
 }
 
 /**
@@ -46,6 +56,13 @@ function ofIn({ operand, choices, negated }: In): Requirements {
     for (const text of textsThatEqual(choice.value)) texts.add(text)
   }
   return new Map([[operand.name, texts]])
+}
+
+/** LIKE compares with the canonical text, whatever the type. */
+function ofLike({ operand, pattern, negated }: Like): Requirements {
+  const text = textOnly(pattern)
+  if (negated || operand.kind !== 'attribute' || text === undefined) return new Map()
+  return new Map([[operand.name, new Set([text])]])
 }
 
 /** The canonical texts of all values of any type to which the value is equal once it is cast to it. */

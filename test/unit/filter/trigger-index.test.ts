@@ -40,10 +40,12 @@ describe('TriggerIndex', () => {
 
   it('asks only the expressions that want the type, whatever else they say', () => {
     const types = Array.from({ length: 1_000 }, (_, number): Filter[] => [
-      { cesql: `probe = 'x' AND (type = 't${number}' AND EXISTS id OR type IN ('u${number}'))` },
+      {
+        cesql: `probe = 'x' AND (type = 't${number}' AND EXISTS id OR type IN ('u${number}') OR type LIKE '\\%${number}')`,
+      },
     ])
     const index = indexOf([...types, [{ cesql: 'EXISTS probe' }]])
-    for (const type of ['t7', 'u7']) {
+    for (const type of ['t7', 'u7', '%7']) {
       const { event, reads } = probed(type)
       assert.deepEqual(index.match(event), [7, 1_000])
       assert.equal(reads(), 2)
@@ -70,6 +72,16 @@ describe('TriggerIndex', () => {
     assert.deepEqual(matches('+5'), [1, 2])
     assert.deepEqual(matches(true), [3, 5])
     assert.deepEqual(matches('TRUE'), [5])
+  })
+
+  it('is built in no time from an expression of thousands of types', () => {
+    const types = Array.from({ length: 4_000 }, (_, number) => `type='${number}'`)
+    const index = indexOf([
+      [{ cesql: types.join(' OR ') }],
+      [{ any: types.map((cesql) => ({ cesql })) }],
+    ])
+    assert.deepEqual(index.match(probed('3999').event), [0, 1])
+    assert.deepEqual(index.match(probed('4000').event), [])
   })
 
   it('finds a trigger under each type of an any, once', () => {

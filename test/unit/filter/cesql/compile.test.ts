@@ -99,6 +99,8 @@ const CASES: Record<string, Case[]> = {
   LIKE: [
     ["smile LIKE 'a_b'", true],
     ["smile LIKE '%_b'", true],
+    ["smile LIKE '%a_b'", true],
+    ["smile LIKE '%a__b'", false],
     ["smile LIKE '_%_%_'", true],
     ["smile LIKE '____'", false],
     ["'a%b' LIKE 'a\\%b'", true],
