@@ -100,7 +100,7 @@ export const ERRORS = {
   FN_METADATA_INVALID: { retry: 'never', when: "A function's `metadata` breaks the schema." },
   FN_FILTER_INVALID: {
     retry: 'never',
-    when: 'A filter that means nothing, such as an empty value.',
+    when: 'A filter that means nothing, such as an empty value, or a CESQL expression with a fault.',
   },
   FN_MANIFEST_INVALID: {
     retry: 'never',
