@@ -30,7 +30,7 @@ import { publishableReply } from './publish/publishable-reply.ts'
 import { deadLetterRecord } from './dlq/dead-letter.ts'
 import { DEAD_LETTER_HEADERS, headerText } from './dlq/headers.ts'
 import { createParkingLot } from './dlq/parking-lot.ts'
-import { checkGivenAttributes } from './codec/attributes.ts'
+import { checkReplyAttributes } from './codec/extensions.ts'
 import { encodeRecord } from './codec/record.ts'
 import { invalidRecords, type InvalidRecordPolicy } from './invalid-records.ts'
 import { brokerWriter } from './admin/broker-writer.ts'
@@ -244,7 +244,7 @@ function outputsOf(
         origin: { ...origin, cause },
         topic: trigger.topic,
         maxEventBytes,
-        check: checkGivenAttributes,
+        check: checkReplyAttributes,
         encode: encodeRecord,
       }),
     toDeadLetter: (letter) =>

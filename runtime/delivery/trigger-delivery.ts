@@ -45,7 +45,14 @@ export class TriggerDelivery {
     this.#nextId = options.nextId
     this.#replayOf = options.replayOf
     this.#log = options.log
-    this.#dispatch = new Dispatch({ ...options, breaker: this.#breaker(options) })
+    this.#dispatch = new Dispatch({
+      ...options,
+      breaker: this.#breaker(options),
+      expired: (tasks) => {
+        this.#verdict.discard(tasks)
+        this.#moved()
+      },
+    })
     this.#turns = new Turns((lane) => this.#inLine(lane))
     this.#verdict = new Verdict({
       ...options,
