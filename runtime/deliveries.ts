@@ -1,35 +1,44 @@
 /** isolate → delivery → publish and dlq: each trigger with lanes of its own, and what becomes of its output. */
-import { deadLetterTopic } from './broker/names.ts'
-import { checkGivenAttributes } from './codec/attributes.ts'
-import { encodeRecord } from './codec/record.ts'
+import { decodeRecord } from './codec/record.ts'
 import type { AppendRecord, AppendResult, TopicPartition } from './contract/broker.ts'
+import type { Delivery } from './contract/delivery.ts'
 import type { DeliveryTrace } from './contract/history.ts'
 import type { Logger } from './contract/log.ts'
-import { triggerName, type FunctionManifest, type TriggerManifest } from './contract/manifest.ts'
+import { triggerName, type TriggerManifest } from './contract/manifest.ts'
 import { subscriberName } from './contract/subscriber.ts'
+import type { FlowManifest } from './contract/topology.ts'
 import { DeliveryHistory } from './delivery/history.ts'
 import { TriggerDelivery, type TriggerDeliveryOptions } from './delivery/trigger-delivery.ts'
-import { deadLetterRecord } from './dlq/dead-letter.ts'
 import { DEAD_LETTER_HEADERS, headerText } from './dlq/headers.ts'
-import { publishableReply } from './publish/publishable-reply.ts'
-import type { Subscribers } from './subscribers.ts'
+import { FlowDelivery } from './flow/flow-delivery.ts'
+import { goneSubscriber } from './flow/gone-step.ts'
+import { stepHistory } from './flow/step-history.ts'
+import { planFlow, type FlowPlan, type Hop } from './flow/plan.ts'
+import { RunningHop, type CauseOf } from './flow/running-hop.ts'
+import { letterOfStep, letterOfTrigger, outputsOf } from './outputs.ts'
+import type { OpenSubscriber, Subscribers } from './subscribers.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 
 export interface DeliveriesOptions {
-  subscribers: Subscribers
+  subscribers: Pick<Subscribers, 'open'>
+  /** As of now. */
+  flows: () => readonly FlowManifest[]
   append: (records: readonly AppendRecord[]) => Promise<AppendResult[]>
   maxEventBytes: number
   metrics: Metrics
   log: Logger
 }
 
+/** What is remembered of a trigger's deliveries, step by step; the trigger's own subscriber has no name. */
+type Histories = Array<{ step?: string; history: DeliveryHistory }>
+
 export class Deliveries {
   readonly #options: DeliveriesOptions
-  readonly #byTrigger = new Map<TriggerManifest, TriggerDelivery>()
-  readonly #histories = new Map<string, DeliveryHistory>()
-  /** Ends what listens to the subscriber's results. */
-  readonly #listening = new Map<TriggerManifest, () => void>()
-  readonly #disabled = new Map<TriggerManifest, string>()
+  readonly #byTrigger = new Map<TriggerManifest, Delivery>()
+  readonly #histories = new Map<string, Histories>()
+  /** What ends the listening to results, of all steps of a trigger. */
+  readonly #listening = new Map<TriggerManifest, Array<() => void>>()
+  readonly #disabled = new Map<TriggerManifest, { subscriber: string; reason: string }>()
   #settled = false
   #lastId = 0
 
@@ -39,8 +48,9 @@ export class Deliveries {
 
   /** Subscribers that could not be opened, with the reason; their triggers keep their place. */
   get disabled(): ReadonlyMap<string, string> {
-    const reasons = [...this.#disabled]
-    return new Map(reasons.map(([trigger, reason]) => [subscriberName(trigger.subscriber), reason]))
+    return new Map(
+      [...this.#disabled.values()].map(({ subscriber, reason }) => [subscriber, reason]),
+    )
   }
 
   /** Those that are open. */
@@ -48,7 +58,7 @@ export class Deliveries {
     return [...this.#byTrigger.keys()]
   }
 
-  of(trigger: TriggerManifest): TriggerDelivery | undefined {
+  of(trigger: TriggerManifest): Delivery | undefined {
     return this.#byTrigger.get(trigger)
   }
 
@@ -66,54 +76,57 @@ export class Deliveries {
     for (const delivery of this.#byTrigger.values()) delivery.resume()
   }
 
-  /** What is remembered of a delivery; `trigger` is `namespace/name`. */
+  /**
+   * What is remembered of a delivery; `trigger` is `namespace/name`. Of several events that a step got
+   * because of one, it is the last.
+   */
   trace(trigger: string, at: TopicPartition, offset: number): DeliveryTrace | undefined {
-    return this.#histories.get(trigger)?.find(at.topic, at.partition, offset)
+    const traces = (this.#histories.get(trigger) ?? []).flatMap(({ step, history }) => {
+      const trace = history.find(at.topic, at.partition, offset)
+      if (trace === undefined || step === undefined) return trace ?? []
+      return { ...trace, attempts: trace.attempts.map((attempt) => ({ ...attempt, step })) }
+    })
+    const [first] = traces
+    if (first === undefined) return undefined
+    const attempts = traces.flatMap((trace) => trace.attempts).toSorted((a, b) => a.at - b.at)
+    return { ...first, trigger, attempts }
   }
 
-  /** A trigger whose subscriber cannot be opened is left out, told, and the reason given. */
+  /** A trigger whose subscriber, or that of a step which follows, cannot be opened is left out, told, and why. */
   async open(trigger: TriggerManifest): Promise<Error | undefined> {
-    const { subscribers, metrics, log, append } = this.#options
-    const name = triggerName(trigger)
-    const subscriber = subscriberName(trigger.subscriber)
+    const { log, flows } = this.#options
+    let subscriber = trigger.subscriber
     try {
-      const opened = await subscribers.open(trigger.subscriber)
-      const { runner, manifest } = opened
-      const history = this.#histories.get(name) ?? new DeliveryHistory(name)
-      const delivery = new TriggerDelivery({
-        ...this.#outputs(trigger, manifest),
-        trigger,
-        runner,
-        append,
-        metrics: metrics.forTrigger(name),
-        history,
-        log,
-        nextId: () => ++this.#lastId,
-        replayOf: (record) => headerText(record, DEAD_LETTER_HEADERS.replayOf),
+      const plan = planFlow(trigger, flows())
+      const subscribers = new Map<Hop | undefined, OpenSubscriber>()
+      for (const hop of [undefined, ...plan.hops]) {
+        subscriber = hop?.trigger.subscriber ?? trigger.subscriber
+        subscribers.set(hop, await this.#options.subscribers.open(subscriber))
+      }
+      const { delivery, histories } = this.#flow(trigger, plan, (hop) => {
+        return subscribers.get(hop) as OpenSubscriber
       })
       if (this.#settled) delivery.pause()
-      this.#listening.set(
-        trigger,
-        opened.listen((results) => delivery.take(results)),
-      )
-      this.#histories.set(name, history)
+      this.#histories.set(triggerName(trigger), histories)
       this.#byTrigger.set(trigger, delivery)
+      return undefined
     } catch (error) {
       const failure = error instanceof Error ? error : new Error(String(error))
-      if (!this.disabled.has(subscriber)) {
-        log.error({ function: subscriber, error: failure.message }, 'function disabled: no start')
+      const reason = failure.message
+      const name = subscriberName(subscriber)
+      if (!this.disabled.has(name)) {
+        log.error({ function: name, error: reason }, 'function disabled: no start')
       }
-      this.#disabled.set(trigger, failure.message)
+      this.#disabled.set(trigger, { subscriber: name, reason })
       return failure
     }
-    return undefined
   }
 
   /** Forgets a trigger of which nothing runs any more, or nothing that counts. Idempotent. */
   close(trigger: TriggerManifest): void {
-    this.#listening.get(trigger)?.()
-    this.#listening.delete(trigger)
     this.#disabled.delete(trigger)
+    for (const end of this.#listening.get(trigger) ?? []) end()
+    this.#listening.delete(trigger)
     if (!this.#byTrigger.delete(trigger)) return
     const name = triggerName(trigger)
     // Another one of the same name may have come for it.
@@ -124,32 +137,84 @@ export class Deliveries {
     }
   }
 
-  /** What a subscriber's results become. */
-  #outputs(
+  #flow(
     trigger: TriggerManifest,
-    manifest: FunctionManifest | undefined,
-  ): Pick<TriggerDeliveryOptions, 'toReply' | 'toDeadLetter'> {
+    plan: FlowPlan,
+    subscriberOf: (hop: Hop | undefined) => OpenSubscriber,
+  ): { delivery: Delivery; histories: Histories } {
+    const own = subscriberOf(undefined)
+    const name = triggerName(trigger)
+    // A changed trigger is still asked for what it did before.
+    const [former] = this.#histories.get(name) ?? []
+    const history = former?.history ?? new DeliveryHistory(name)
+    const histories: Histories = [{ history }]
+    const { metrics, maxEventBytes } = this.#options
+    const outputs = { of: trigger, output: plan.output, manifest: own.manifest, maxEventBytes }
+    const source = this.#delivery(trigger, own, {
+      source: trigger,
+      ...outputsOf({ ...outputs, deadLetter: letterOfTrigger(trigger) }),
+      history,
+      metrics: metrics.forTrigger(name),
+    })
+    const open = (hop: Hop, subscriber: OpenSubscriber): RunningHop => {
+      const remembered = new DeliveryHistory(triggerName(hop.trigger))
+      histories.push({ step: hop.step, history: remembered })
+      return this.#hop(trigger, hop, { subscriber, history: remembered })
+    }
+    const delivery = new FlowDelivery({
+      trigger,
+      plan,
+      source,
+      hops: new Map(plan.hops.map((hop) => [hop, open(hop, subscriberOf(hop))])),
+      openGone: (hop) => open(hop, goneSubscriber(hop)),
+      decode: decodeRecord,
+      stepOf: (record) => headerText(record, DEAD_LETTER_HEADERS.step),
+    })
+    return { delivery, histories }
+  }
+
+  #hop(
+    source: TriggerManifest,
+    hop: Hop,
+    { subscriber, history }: { subscriber: OpenSubscriber; history: DeliveryHistory },
+  ): RunningHop {
     const { maxEventBytes } = this.#options
-    const origin = {
-      trigger: triggerName(trigger),
-      function: subscriberName(trigger.subscriber),
-      namespace: manifest?.namespace ?? trigger.namespace,
-    }
-    return {
-      toReply: (reply, index, cause) =>
-        publishableReply(reply, index, {
-          origin: { ...origin, cause },
-          topic: trigger.topic,
-          maxEventBytes,
-          check: checkGivenAttributes,
-          encode: encodeRecord,
-        }),
-      toDeadLetter: (letter) =>
-        deadLetterRecord(letter, {
-          topic: deadLetterTopic(trigger.group),
-          version: manifest?.version ?? '',
-          encode: encodeRecord,
-        }),
-    }
+    const { trigger: of, output } = hop
+    const metrics = this.#options.metrics.forTrigger(triggerName(of))
+    return new RunningHop(hop, metrics, (running) => {
+      const causeOf: CauseOf = (record) => running.causeOf(record)
+      const deadLetter = letterOfStep(source, hop, causeOf)
+      return this.#delivery(of, subscriber, {
+        source,
+        ...outputsOf({ of, output, manifest: subscriber.manifest, maxEventBytes, deadLetter }),
+        history: stepHistory(history, causeOf),
+        metrics,
+      })
+    })
+  }
+
+  #delivery(
+    trigger: TriggerManifest,
+    subscriber: OpenSubscriber,
+    {
+      source,
+      ...own
+    }: Pick<TriggerDeliveryOptions, 'toReply' | 'toDeadLetter' | 'history' | 'metrics'> & {
+      source: TriggerManifest
+    },
+  ): TriggerDelivery {
+    const { append, log } = this.#options
+    const delivery = new TriggerDelivery({
+      ...own,
+      trigger,
+      runner: subscriber.runner,
+      append,
+      log,
+      nextId: () => ++this.#lastId,
+      replayOf: (record) => headerText(record, DEAD_LETTER_HEADERS.replayOf),
+    })
+    const end = subscriber.listen((results) => delivery.take(results))
+    this.#listening.set(source, [...(this.#listening.get(source) ?? []), end])
+    return delivery
   }
 }

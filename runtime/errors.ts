@@ -142,6 +142,10 @@ export const ERRORS = {
     retry: 'never',
     when: 'A chain of replies has more than 255 hops (`HopLimit`): functions react to each other in a circle.',
   },
+  FN_DELIVERY_NO_STEP: {
+    retry: 'never',
+    when: 'A dead letter of a flow was replayed, and the flow no longer has the step that failed.',
+  },
   FN_DELIVERY_PARKED: {
     retry: 'never',
     when: 'An earlier event of the same key is a dead letter, and `onDeadLetter` is `park`.',

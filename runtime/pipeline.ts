@@ -121,6 +121,7 @@ class LivePipeline implements Pipeline {
           return functions()
         },
       }),
+      flows: () => this.#nextRoutes.topology.flows,
       append: (records) => this.#topics.append(records),
       maxEventBytes: limits.maxEventBytes,
       metrics,
@@ -246,7 +247,7 @@ class LivePipeline implements Pipeline {
       goOn: () => deliveries.goOn(),
       retire: async (trigger) => {
         const delivery = deliveries.of(trigger)
-        delivery?.hold(true)
+        delivery?.retire()
         if (delivery !== undefined) await within(RETIRE_MS, delivery.idle())
       },
       setPaused: (trigger, paused) => deliveries.of(trigger)?.hold(paused),

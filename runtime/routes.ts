@@ -5,6 +5,7 @@ import type { Event } from './contract/event.ts'
 import { triggerName, type TriggerManifest } from './contract/manifest.ts'
 import type { BrokerManifest, Topology } from './contract/topology.ts'
 import { TriggerIndex } from './filter/trigger-index.ts'
+import { planFlow } from './flow/plan.ts'
 
 /** Names, sorted. */
 export interface TopologyChange {
@@ -31,9 +32,14 @@ export class Routes {
     this.topology = topology
     this.#brokers = new Map(topology.brokers.map((broker) => [broker.name, broker]))
     const known = new Map(before?.triggers.map((trigger) => [triggerName(trigger), trigger]))
+    const flowsChanged =
+      before !== undefined && !isDeepStrictEqual(before.topology.flows, topology.flows)
     const entries = topology.triggers.map((trigger) => {
       const same = known.get(triggerName(trigger))
-      const isSame = same !== undefined && isDeepStrictEqual(handling(same), handling(trigger))
+      const isSame =
+        same !== undefined &&
+        isDeepStrictEqual(handling(same), handling(trigger)) &&
+        !(flowsChanged && leadElsewhere([same, before], [trigger, this]))
       return { filters: trigger.filters, value: isSame ? same : trigger }
     })
     this.triggers = entries.map(({ value }) => value)
@@ -77,9 +83,12 @@ export class Routes {
   changeSince(before: Routes): TopologyChange {
     const old = new Map(before.topology.triggers.map((one) => [triggerName(one), one]))
     const now = new Map(this.topology.triggers.map((one) => [triggerName(one), one]))
+    const flowsChanged = !isDeepStrictEqual(before.topology.flows, this.topology.flows)
     const isChanged = ([name, trigger]: [string, TriggerManifest]): boolean => {
       const was = old.get(name)
-      return was !== undefined && !isDeepStrictEqual(declared(was), declared(trigger))
+      if (was === undefined) return false
+      if (!isDeepStrictEqual(declared(was), declared(trigger))) return true
+      return flowsChanged && leadElsewhere([was, before], [trigger, this])
     }
     const [brokers, formerBrokers] = [this.brokerNames(), before.brokerNames()]
     return {
@@ -103,4 +112,14 @@ function declared(trigger: TriggerManifest): Omit<TriggerManifest, 'declaredIn'>
 
 function handling(trigger: TriggerManifest): TriggerManifest {
   return { ...declared(trigger), filters: [] }
+}
+
+/** Whether something else follows from a trigger within the process, because a flow is another. */
+function leadElsewhere(...both: Array<[TriggerManifest, Pick<Routes, 'topology'>]>): boolean {
+  try {
+    const [was, is] = both.map(([trigger, { topology }]) => planFlow(trigger, topology.flows))
+    return !isDeepStrictEqual(was, is)
+  } catch {
+    return true // whoever opens the trigger says what is wrong
+  }
 }

@@ -9,6 +9,8 @@ import type {
   SubscriberRunner,
 } from './contract/work.ts'
 
+import { createPassRunner } from './subscriber/pass.ts'
+
 export interface LoadedFunction {
   manifest: FunctionManifest
   bundle: FunctionBundle
@@ -63,9 +65,10 @@ export class Subscribers {
           listen,
         }
       }
+      case 'pass':
+        return { runner: createPassRunner(onResults), listen }
       case 'http':
       case 'transform':
-      case 'pass':
         throw new Error(`a subscriber of kind ${subscriber.kind} is not served yet`)
     }
   }

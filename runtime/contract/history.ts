@@ -22,6 +22,8 @@ export interface DeliveryTrace {
 }
 
 export interface AttemptTrace {
+  /** Of a flow: the step that it was made at; none: the trigger's own subscriber. */
+  step?: string
   /** 1 for the first. */
   attempt: number
   /** When its result came, in ms since the epoch. */

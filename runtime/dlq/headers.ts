@@ -18,6 +18,8 @@ export const DEAD_LETTER_HEADERS = {
   replayOf: 'millrace-replay-of',
   /** `ref` of the dead letter whose data was edited. On the new dead letter and on its replay. */
   edited: 'millrace-edited',
+  /** Of a flow: the step that failed, `namespace/name`. On replayed events: the step that they go to. */
+  step: 'millrace-step',
 } as const
 
 const OWN: ReadonlySet<string> = new Set(Object.values(DEAD_LETTER_HEADERS))

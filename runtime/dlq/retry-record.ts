@@ -10,6 +10,9 @@ export interface RetryTopic {
 }
 
 const KNATIVE_ERROR = 'ce_knativeerror'
+const STEP = 'ce_fnstep'
+/** A step that takes dead letters; see `DEAD_LETTER_SINK` of the flows. */
+const SINK = /[/.]dead-letter-sink$/
 
 /** The original event again: its key, its bytes, its headers, and where it comes from. */
 export function retryRecord(ref: string, letter: LogRecord, to: RetryTopic): AppendRecord {
@@ -18,12 +21,14 @@ export function retryRecord(ref: string, letter: LogRecord, to: RetryTopic): App
   const added: Array<readonly [string, string]> = [[DEAD_LETTER_HEADERS.replayOf, ref]]
   if (origin !== undefined) added.push([DEAD_LETTER_HEADERS.origin, origin])
   if (edited !== undefined) added.push([DEAD_LETTER_HEADERS.edited, edited])
+  const step = headerText(letter, DEAD_LETTER_HEADERS.step)
+  if (step !== undefined) added.push([DEAD_LETTER_HEADERS.step, step])
   const place = origin === undefined ? undefined : parseRef(origin)
   return {
     topic: to.topic,
     key: letter.key,
     value: letter.value,
-    headers: [...letter.headers.filter(([name]) => isOriginal(name)), ...added],
+    headers: [...letter.headers.filter(([name]) => isOriginal(name, step)), ...added],
     partitionBy:
       place === undefined
         ? (letter.key ?? partitionText(decodeRecord(letter).attributes))
@@ -31,7 +36,9 @@ export function retryRecord(ref: string, letter: LogRecord, to: RetryTopic): App
   }
 }
 
-function isOriginal(name: Buffer): boolean {
+/** What is the event's own, not its dead letter's. A dead-letter sink's event says why it failed before. */
+function isOriginal(name: Buffer, step: string | undefined): boolean {
   const text = name.toString()
-  return !text.startsWith(KNATIVE_ERROR) && !isOwnHeader(text)
+  if (text.startsWith(KNATIVE_ERROR)) return step !== undefined && SINK.test(step)
+  return !isOwnHeader(text) && !(text === STEP && step !== undefined)
 }

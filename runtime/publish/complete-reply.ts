@@ -19,6 +19,11 @@ export interface ReplyOrigin {
   /** Name and namespace of the function. */
   function: string
   namespace: string
+  /**
+   * The reply keeps the identity that it came with, also that of its cause, and what it says of causes:
+   * Knative takes the events of HTTP subscribers and EventTransforms as they are. Default false.
+   */
+  keepsIdentity?: boolean
 }
 
 /**
@@ -30,12 +35,20 @@ export function completeReply(reply: WorkReply, index: number, origin: ReplyOrig
   const attributes = reply.attributes as Attributes
   // A reply that repeats its cause's identity would be taken for the cause itself.
   const repeats = attributes.id === cause.id && attributes.source === cause.source
-  if (repeats || attributes.id === undefined) attributes.id = derivedId(cause, index, origin)
+  const isNew = !origin.keepsIdentity
+  if ((repeats && isNew) || attributes.id === undefined) {
+    attributes.id = derivedId(cause, index, origin)
+  }
   attributes.specversion = '1.0'
   attributes.source ??= `/${origin.namespace}/functions/${origin.function}`
-  attributes.time ??= now()
-  attributes['causationid'] = cause.id
-  attributes['correlationid'] = cause['correlationid'] ?? cause.id
+  if (isNew) {
+    attributes.time ??= now()
+    attributes['causationid'] = cause.id
+    attributes['correlationid'] = cause['correlationid'] ?? cause.id
+  } else {
+    attributes['causationid'] ??= cause.id
+    attributes['correlationid'] ??= cause['correlationid'] ?? cause.id
+  }
   attributes[HOPS] = nextHop(cause, attributes, index)
   if (reply.data?.kind === 'json') attributes.datacontenttype ??= 'application/json'
   if (attributes['partitionkey'] === undefined && cause['partitionkey'] !== undefined) {
