@@ -7,6 +7,7 @@ import { devCommand } from './commands/dev.ts'
 import { dlqCommand } from './commands/dlq.ts'
 import { eventsCommand } from './commands/events.ts'
 import { explainCommand } from './commands/explain.ts'
+import { importCommand } from './commands/import.ts'
 import { lagCommand } from './commands/lag.ts'
 import { mainJobCommand } from './commands/main-job.ts'
 import { pauseCommand } from './commands/pause.ts'
@@ -33,6 +34,7 @@ const program = new Command('fn')
   .addCommand(sendCommand())
   .addCommand(eventsCommand())
   .addCommand(explainCommand())
+  .addCommand(importCommand())
   .addCommand(whyCommand())
   .addCommand(lagCommand())
   .addCommand(pauseCommand())

@@ -21,7 +21,8 @@ import type { Metrics } from './telemetry/metrics.ts'
 
 export interface DeliveriesOptions {
   subscribers: Pick<Subscribers, 'open'>
-  flows: readonly FlowManifest[]
+  /** As of now. */
+  flows: () => readonly FlowManifest[]
   append: (records: readonly AppendRecord[]) => Promise<AppendResult[]>
   maxEventBytes: number
   metrics: Metrics
@@ -35,7 +36,8 @@ export class Deliveries {
   readonly #options: DeliveriesOptions
   readonly #byTrigger = new Map<TriggerManifest, Delivery>()
   readonly #histories = new Map<string, Histories>()
-  readonly #disabled = new Map<string, string>()
+  readonly #disabled = new Map<TriggerManifest, { subscriber: string; reason: string }>()
+  #settled = false
   #lastId = 0
 
   constructor(options: DeliveriesOptions) {
@@ -44,7 +46,9 @@ export class Deliveries {
 
   /** Subscribers that could not be opened, with the reason; their triggers keep their place. */
   get disabled(): ReadonlyMap<string, string> {
-    return this.#disabled
+    return new Map(
+      [...this.#disabled.values()].map(({ subscriber, reason }) => [subscriber, reason]),
+    )
   }
 
   /** Those that are open. */
@@ -56,8 +60,18 @@ export class Deliveries {
     return this.#byTrigger.get(trigger)
   }
 
-  all(): Delivery[] {
-    return [...this.#byTrigger.values()]
+  /** Lets nothing new start, for any trigger; resolves when nothing runs. */
+  async settleDown(): Promise<void> {
+    this.#settled = true
+    const all = [...this.#byTrigger.values()]
+    for (const delivery of all) delivery.pause()
+    await Promise.all(all.map((delivery) => delivery.idle()))
+  }
+
+  /** Ends what `settleDown` began. */
+  goOn(): void {
+    this.#settled = false
+    for (const delivery of this.#byTrigger.values()) delivery.resume()
   }
 
   /**
@@ -76,12 +90,12 @@ export class Deliveries {
     return { ...first, trigger, attempts }
   }
 
-  /** A trigger whose subscriber, or that of a step which follows, cannot be opened is left out, and told. */
-  async open(trigger: TriggerManifest): Promise<void> {
+  /** A trigger whose subscriber, or that of a step which follows, cannot be opened is left out, told, and why. */
+  async open(trigger: TriggerManifest): Promise<Error | undefined> {
     const { log, flows } = this.#options
     let subscriber = trigger.subscriber
     try {
-      const plan = planFlow(trigger, flows)
+      const plan = planFlow(trigger, flows())
       const subscribers = new Map<Hop | undefined, OpenSubscriber>()
       for (const hop of [undefined, ...plan.hops]) {
         subscriber = hop?.trigger.subscriber ?? trigger.subscriber
@@ -90,15 +104,32 @@ export class Deliveries {
       const { delivery, histories } = this.#flow(trigger, plan, (hop) => {
         return subscribers.get(hop) as OpenSubscriber
       })
+      if (this.#settled) delivery.pause()
       this.#histories.set(triggerName(trigger), histories)
       this.#byTrigger.set(trigger, delivery)
+      return undefined
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
+      const failure = error instanceof Error ? error : new Error(String(error))
+      const reason = failure.message
       const name = subscriberName(subscriber)
-      if (!this.#disabled.has(name)) {
+      if (!this.disabled.has(name)) {
         log.error({ function: name, error: reason }, 'function disabled: no start')
       }
-      this.#disabled.set(name, reason)
+      this.#disabled.set(trigger, { subscriber: name, reason })
+      return failure
+    }
+  }
+
+  /** Forgets a trigger of which nothing runs any more, or nothing that counts. Idempotent. */
+  close(trigger: TriggerManifest): void {
+    this.#disabled.delete(trigger)
+    if (!this.#byTrigger.delete(trigger)) return
+    const name = triggerName(trigger)
+    // Another one of the same name may have come for it.
+    if (this.triggers.some((one) => triggerName(one) === name)) return
+    this.#histories.delete(name)
+    if (trigger.delivery.breaker !== undefined) {
+      this.#options.metrics.forTrigger(name).breakerOpen(false)
     }
   }
 
@@ -108,14 +139,17 @@ export class Deliveries {
     subscriberOf: (hop: Hop | undefined) => OpenSubscriber,
   ): { delivery: Delivery; histories: Histories } {
     const own = subscriberOf(undefined)
-    const history = new DeliveryHistory(triggerName(trigger))
+    const name = triggerName(trigger)
+    // A changed trigger is still asked for what it did before.
+    const [former] = this.#histories.get(name) ?? []
+    const history = former?.history ?? new DeliveryHistory(name)
     const histories: Histories = [{ history }]
     const { metrics, maxEventBytes } = this.#options
     const outputs = { of: trigger, output: plan.output, manifest: own.manifest, maxEventBytes }
     const source = this.#delivery(trigger, own, {
       ...outputsOf({ ...outputs, deadLetter: letterOfTrigger(trigger) }),
       history,
-      metrics: metrics.forTrigger(triggerName(trigger)),
+      metrics: metrics.forTrigger(name),
     })
     const open = (hop: Hop, subscriber: OpenSubscriber): RunningHop => {
       const remembered = new DeliveryHistory(triggerName(hop.trigger))

@@ -17,6 +17,8 @@ export interface Delivery {
   resume(): void
   /** A person paused the trigger, or ended that: what was read and has not begun waits. */
   hold(held: boolean): void
+  /** Takes nothing more from the log; what has begun goes on, through further steps as well. For good. */
+  retire(): void
   /** Nothing is in a subscriber's hands, and nothing is on its way to the log. */
   readonly isIdle: boolean
   /** Resolves once that is so. */

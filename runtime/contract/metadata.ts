@@ -159,7 +159,7 @@ export type TriggerMetadata = Static<typeof TriggerMetadata>
 
 export const FunctionMetadata = Type.Object(
   {
-    triggers: Type.Array(TriggerMetadata, { minItems: 1 }),
+    triggers: Type.Optional(Type.Array(TriggerMetadata)),
     ordering: Type.Optional(
       Type.Union([Type.Literal('key'), Type.Literal('partition'), Type.Literal('none')], {
         default: 'key',

@@ -104,6 +104,10 @@ export class TriggerDelivery implements Delivery {
     this.#dispatch.hold(held)
   }
 
+  retire(): void {
+    this.#dispatch.hold(true)
+  }
+
   get isIdle(): boolean {
     return this.#dispatch.size === 0 && this.#verdict.publishing === 0
   }

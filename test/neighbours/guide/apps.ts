@@ -34,11 +34,10 @@ module.app.run(host="127.0.0.1", port=int(sys.argv[2]))
 export async function startApp(t: Pick<TestContext, 'after'>, options: AppOptions): Promise<App> {
   const { python, dir, module = 'app', env = {}, metricsPort = 0 } = options
   const port = await freePort()
-  const child = spawn(
-    python,
-    ['-u', '-c', PROGRAM, module, String(port), String(metricsPort)],
-    { cwd: dir, env: { PATH: process.env['PATH'], PYTHONPATH: dir, ...env } },
-  )
+  const child = spawn(python, ['-u', '-c', PROGRAM, module, String(port), String(metricsPort)], {
+    cwd: dir,
+    env: { PATH: process.env['PATH'], PYTHONPATH: dir, ...env },
+  })
   t.after(() => child.kill('SIGKILL'))
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {

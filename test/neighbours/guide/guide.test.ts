@@ -89,7 +89,8 @@ describe('the guide', () => {
       assert.match(printed('order-processor'), /Updating order status: O-1/)
       // The filter app passes it on by itself.
       await eventually(
-        async () => /Type: com\.company\.orders\.updated/.exec(printed('order-processor')) ?? undefined,
+        async () =>
+          /Type: com\.company\.orders\.updated/.exec(printed('order-processor')) ?? undefined,
         'the filter passes an event on',
         LONG_MS,
       )
@@ -219,10 +220,8 @@ const UPDATED = {
 }
 
 async function brokerEvents(p: Project): Promise<LogLine[]> {
-  const found = await p.fn([
-    ...['events', '--broker', 'events/kafka-broker', '--json'],
-    ...['--brokers', kafka.cluster.bootstrap],
-  ])
+  const to = ['--broker', 'events/kafka-broker', '--brokers', kafka.cluster.bootstrap]
+  const found = await p.fn(['events', '--json', ...to])
   // Before the first start there is no such topic.
   if (found.code !== 0) return []
   return found.stdout

@@ -230,11 +230,6 @@ describe('checkMetadata', () => {
     for (const raw of [undefined, null, 'x', 5, []]) {
       assert.match(refused(raw, 'FN_METADATA_INVALID').message, /exports no metadata object; add/)
     }
-    assert.match(refused({}, 'FN_METADATA_INVALID').message, /\n {2}triggers is missing$/)
-    assert.match(
-      refused({ triggers: [] }, 'FN_METADATA_INVALID').message,
-      /\n {2}triggers needs at least 1 entry$/,
-    )
     assert.match(
       refused({ triggers: ['x'] }, 'FN_METADATA_INVALID').message,
       /\n {2}triggers\[0\] must be an object, but is "x"$/,
