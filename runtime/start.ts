@@ -34,6 +34,8 @@ export interface StartOptions {
   log: Logger
   /** What is declared beside the functions. Default: nothing. */
   declared?: Topology
+  /** There is no build to read: all that is served is declared. */
+  withoutBuild?: boolean
 }
 
 export interface Runtime {
@@ -87,8 +89,8 @@ class Startup {
   }
 
   async run(): Promise<Runtime> {
-    const { config, projectDir, log } = this.#options
-    const functions = await loadFunctions(resolve(projectDir, config.build))
+    const { config, projectDir, log, withoutBuild = false } = this.#options
+    const functions = withoutBuild ? [] : await loadFunctions(resolve(projectDir, config.build))
     const metricsAt = await this.#serveHealth()
     const broker = await openLog(config, projectDir, log)
     this.#broker = broker
@@ -189,6 +191,7 @@ class Startup {
       socket,
       broker,
       cursors,
+      topology: () => pipeline.topology,
       deliveries: ({ trigger, offset, ...at }) => pipeline.delivery(trigger, at, offset),
     })
     this.#open.push(() => server.close())
