@@ -242,7 +242,11 @@ class LivePipeline implements Pipeline {
       broker,
       group,
       ...this.#triggerSet(this.#routes),
-      ...invalidRecords(limits.invalidRecords, { append, log }),
+      ...invalidRecords(limits.invalidRecords, {
+        append,
+        kafkaSourceOf: (topic) => this.#routes.kafkaSourceOf(topic),
+        log,
+      }),
       openChannel: (channel) => openChannel(broker, deliveries, channel),
       ledger: (trigger) => metrics.forTrigger(triggerName(trigger)),
       settleDown: () => deliveries.settleDown(),
