@@ -100,7 +100,7 @@ export const ERRORS = {
   FN_METADATA_INVALID: { retry: 'never', when: "A function's `metadata` breaks the schema." },
   FN_FILTER_INVALID: {
     retry: 'never',
-    when: 'A filter that means nothing, such as an empty value.',
+    when: 'A filter that means nothing, such as an empty value, or a CESQL expression with a fault.',
   },
   FN_MANIFEST_INVALID: {
     retry: 'never',
@@ -157,6 +157,10 @@ export const ERRORS = {
   FN_DELIVERY_HOP_LIMIT: {
     retry: 'never',
     when: 'A chain of replies has more than 255 hops (`HopLimit`): functions react to each other in a circle.',
+  },
+  FN_DELIVERY_NO_STEP: {
+    retry: 'never',
+    when: 'A dead letter of a flow was replayed, and the flow no longer has the step that failed.',
   },
   FN_DELIVERY_PARKED: {
     retry: 'never',

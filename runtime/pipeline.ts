@@ -6,49 +6,35 @@
  *
  * This file only wires the stages; none of them imports another. Read it first.
  */
-import {
-  partitionKey,
-  type AppendRecord,
-  type AppendResult,
-  type Broker,
-  type TopicPartition,
-} from './contract/broker.ts'
-import type { Logger } from './contract/log.ts'
-import { triggerName, type FunctionManifest, type TriggerManifest } from './contract/manifest.ts'
-import type { DeliveryTrace } from './contract/history.ts'
+import { partitionKey, type Broker, type TopicPartition } from './contract/broker.ts'
 import type { ChannelOptions, DeliveryChannel } from './contract/delivery.ts'
-import type { FunctionBundle, IsolatePool, WorkResult } from './contract/work.ts'
+import type { DeliveryTrace } from './contract/history.ts'
+import type { Logger } from './contract/log.ts'
+import { triggerName, type TriggerManifest } from './contract/manifest.ts'
+import type { Topology } from './contract/topology.ts'
+import type { IsolatePool } from './contract/work.ts'
 
 import { createIngress, type Ingress } from './ingress/ingress.ts'
-import { controlTopic, deadLetterTopic, retryTopic } from './broker/names.ts'
+import { LazyTopics } from './broker/lazy-topics.ts'
+import { controlTopic, retryTopic } from './broker/names.ts'
 import { Consumer } from './consumer/consumer.ts'
 import { unfinishedAfter } from './consumer/finished-offsets.ts'
 import { TriggerIndex } from './filter/trigger-index.ts'
-import { DeliveryHistory } from './delivery/history.ts'
-import { TriggerDelivery, type TriggerDeliveryOptions } from './delivery/trigger-delivery.ts'
-import { publishableReply } from './publish/publishable-reply.ts'
-import { deadLetterRecord } from './dlq/dead-letter.ts'
-import { DEAD_LETTER_HEADERS, headerText } from './dlq/headers.ts'
+import type { HttpSubscribers } from './subscriber/http/subscribers.ts'
+import { Subscribers, type LoadedFunction } from './subscribers.ts'
+import { Deliveries } from './deliveries.ts'
 import { createParkingLot } from './dlq/parking-lot.ts'
-import { checkGivenAttributes } from './codec/attributes.ts'
-import { encodeRecord } from './codec/record.ts'
 import { invalidRecords, type InvalidRecordPolicy } from './invalid-records.ts'
 import { brokerWriter } from './admin/broker-writer.ts'
 import { within } from './within.ts'
 import type { Metrics } from './telemetry/metrics.ts'
-import { LazyTopics } from './broker/lazy-topics.ts'
-
-type Append = (records: readonly AppendRecord[]) => Promise<AppendResult[]>
-
-export interface LoadedFunction {
-  manifest: FunctionManifest
-  bundle: FunctionBundle
-}
 
 export interface PipelineOptions {
   broker: Broker
   pool: IsolatePool
+  http: HttpSubscribers
   functions: readonly LoadedFunction[]
+  topology: Topology
   /** The deployment's consumer group. */
   group: string
   limits: {
@@ -68,7 +54,7 @@ export interface PipelineOptions {
 export interface Pipeline {
   ingress: Ingress
   consumer: Consumer
-  /** Functions that could not be loaded, with the reason; their triggers keep their place. */
+  /** Subscribers that could not be opened, with the reason; their triggers keep their place. */
   disabled: ReadonlyMap<string, string>
   /** What this process remembers of a delivery; `trigger` is `namespace/name`. */
   delivery(trigger: string, at: TopicPartition, offset: number): DeliveryTrace | undefined
@@ -77,22 +63,28 @@ export interface Pipeline {
 }
 
 export async function openPipeline(options: PipelineOptions): Promise<Pipeline> {
+  const { topology, limits, metrics, log } = options
   const topics = new LazyTopics(options.broker)
-  const append: Append = (records) => topics.append(records)
-  for (const topic of new Set(triggersOf(options).map((trigger) => trigger.topic))) {
-    await topics.ensure(topic)
-  }
+  for (const { topic } of topology.brokers) await topics.ensure(topic)
 
-  const ingress = await openIngress(options, append)
-  const { deliveries, histories, disabled } = await openDeliveries(options, append)
+  const ingress = await openIngress(options, topics)
+  const deliveries = new Deliveries({
+    subscribers: new Subscribers(options),
+    flows: topology.flows,
+    append: (records) => topics.append(records),
+    maxEventBytes: limits.maxEventBytes,
+    metrics,
+    log,
+  })
+  for (const trigger of topology.triggers) await deliveries.open(trigger)
   const consumer = openConsumer(options, topics, deliveries)
   await consumer.start()
 
   return {
     ingress,
     consumer,
-    disabled,
-    delivery: (trigger, at, offset) => histories.get(trigger)?.find(at.topic, at.partition, offset),
+    disabled: deliveries.disabled,
+    delivery: (trigger, at, offset) => deliveries.trace(trigger, at, offset),
     stop: async (deadlineMs) => {
       await within(deadlineMs, ingress.drain())
       await consumer.stop(deadlineMs)
@@ -102,13 +94,13 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
 }
 
 /** HTTP → ingress → broker: events become records. */
-function openIngress(options: PipelineOptions, append: Append): Promise<Ingress> {
-  const { broker, limits, metrics, log } = options
-  const topics = new Map(triggersOf(options).map((trigger) => [trigger.broker, trigger.topic]))
+function openIngress(options: PipelineOptions, topics: LazyTopics): Promise<Ingress> {
+  const { broker, topology, limits, metrics, log } = options
+  const brokers = new Map(topology.brokers.map(({ name, topic }) => [name, topic]))
   return createIngress({
-    append,
-    topicOf: (namespace, name) => topics.get(`${namespace}/${name}`),
-    brokers: () => [...topics.keys()],
+    append: (records) => topics.append(records),
+    topicOf: (namespace, name) => brokers.get(`${namespace}/${name}`),
+    brokers: () => [...brokers.keys()],
     trouble: () => broker.trouble(),
     maxEventBytes: limits.maxEventBytes,
     maxBufferBytes: limits.maxIngressBufferBytes,
@@ -121,17 +113,17 @@ function openIngress(options: PipelineOptions, append: Append): Promise<Ingress>
 function openConsumer(
   options: PipelineOptions,
   topics: LazyTopics,
-  deliveries: ReadonlyMap<TriggerManifest, TriggerDelivery>,
+  deliveries: Deliveries,
 ): Consumer {
   const { broker, group, limits, metrics, log } = options
-  const triggers = [...deliveries.keys()]
+  const { triggers } = deliveries
   const byTopic = Map.groupBy(triggers, (trigger) => trigger.topic)
   const indexes = new Map<string, TriggerIndex<TriggerManifest>>()
   for (const [topic, own] of byTopic) {
     const entries = own.map((trigger) => ({ filters: trigger.filters, value: trigger }))
     indexes.set(topic, new TriggerIndex(entries))
   }
-  const all = [...deliveries.values()]
+  const all = deliveries.all()
   return new Consumer({
     broker,
     group,
@@ -147,7 +139,7 @@ function openConsumer(
     goOn: () => {
       for (const delivery of all) delivery.resume()
     },
-    setPaused: (trigger, paused) => deliveries.get(trigger)?.hold(paused),
+    setPaused: (trigger, paused) => deliveries.of(trigger)?.hold(paused),
     names: {
       retryTopic,
       transactionalId: (at) => `${group}.${partitionKey(at)}`,
@@ -162,7 +154,7 @@ function openConsumer(
 /** Where dead letters keep their key's later events back, the delivery gets to know them. */
 function openChannel(
   { broker }: PipelineOptions,
-  deliveries: ReadonlyMap<TriggerManifest, TriggerDelivery>,
+  deliveries: Deliveries,
   channel: ChannelOptions,
 ): DeliveryChannel {
   const { trigger, partition, topic } = channel
@@ -176,86 +168,7 @@ function openChannel(
         unfinished: unfinishedAfter,
       })
     : undefined
-  return (deliveries.get(trigger) as TriggerDelivery).open({ ...channel, lot })
-}
-
-interface Deliveries {
-  deliveries: Map<TriggerManifest, TriggerDelivery>
-  /** By trigger. */
-  histories: Map<string, DeliveryHistory>
-  disabled: Map<string, string>
-}
-
-/** isolate → delivery: each function in its isolate, each trigger with lanes of its own. */
-async function openDeliveries(options: PipelineOptions, append: Append): Promise<Deliveries> {
-  const deliveries = new Map<TriggerManifest, TriggerDelivery>()
-  const histories = new Map<string, DeliveryHistory>()
-  const disabled = new Map<string, string>()
-  let lastId = 0
-  const nextId = (): number => ++lastId
-  for (const { manifest, bundle } of options.functions) {
-    const own: TriggerDelivery[] = []
-    const take = (results: WorkResult[]): void => {
-      for (const delivery of own) delivery.take(results)
-    }
-    try {
-      const runner = await options.pool.open(manifest, bundle, take)
-      for (const trigger of manifest.triggers) {
-        const name = triggerName(trigger)
-        const history = new DeliveryHistory(name)
-        histories.set(name, history)
-        const delivery = new TriggerDelivery({
-          ...outputsOf(manifest, trigger, options.limits.maxEventBytes),
-          trigger,
-          runner,
-          append,
-          metrics: options.metrics.forTrigger(name),
-          history,
-          log: options.log,
-          nextId,
-          replayOf: (record) => headerText(record, DEAD_LETTER_HEADERS.replayOf),
-        })
-        own.push(delivery)
-        deliveries.set(trigger, delivery)
-      }
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      disabled.set(manifest.name, reason)
-      options.log.error({ function: manifest.name, error: reason }, 'function disabled: no start')
-    }
-  }
-  return { deliveries, histories, disabled }
-}
-
-/** delivery → publish and delivery → dlq: what a function's results become. */
-function outputsOf(
-  manifest: FunctionManifest,
-  trigger: TriggerManifest,
-  maxEventBytes: number,
-): Pick<TriggerDeliveryOptions, 'toReply' | 'toDeadLetter'> {
-  const origin = {
-    trigger: triggerName(trigger),
-    function: manifest.name,
-    namespace: manifest.namespace,
-  }
-  return {
-    toReply: (reply, index, cause) =>
-      publishableReply(reply, index, {
-        origin: { ...origin, cause },
-        topic: trigger.topic,
-        maxEventBytes,
-        check: checkGivenAttributes,
-        encode: encodeRecord,
-      }),
-    toDeadLetter: (letter) =>
-      deadLetterRecord(letter, {
-        topic: deadLetterTopic(trigger.group),
-        version: manifest.version,
-        encode: encodeRecord,
-      }),
-  }
-}
-
-function triggersOf({ functions }: PipelineOptions): TriggerManifest[] {
-  return functions.flatMap(({ manifest }) => manifest.triggers)
+  const delivery = deliveries.of(trigger)
+  if (delivery === undefined) throw new Error(`trigger ${triggerName(trigger)} has no delivery`)
+  return delivery.open({ ...channel, lot })
 }

@@ -16,10 +16,13 @@ import type { LagSample } from './contract/metrics.ts'
 import type { FunctionBundle } from './contract/work.ts'
 import { isMillraceError } from './errors.ts'
 import { createIsolatePool } from './isolate/pool.ts'
-import { openPipeline, type LoadedFunction, type Pipeline } from './pipeline.ts'
+import { openPipeline, type Pipeline } from './pipeline.ts'
 import { removeRuntimeFile, writeRuntimeFile } from './runtime-file.ts'
+import { createHttpSubscribers } from './subscriber/http/subscribers.ts'
+import type { LoadedFunction } from './subscribers.ts'
 import { createHealthServer, type Readiness } from './telemetry/health-server.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
+import { topologyOf } from './topology.ts'
 import { VERSION } from './version.ts'
 
 export interface StartOptions {
@@ -138,10 +141,14 @@ class Startup {
     })
     this.#open.push(() => pool.close())
     this.#walls = pool.walls()
+    const http = createHttpSubscribers({ maxReplyBytes: config.maxEventBytes })
+    this.#open.push(() => http.close(0))
     const pipeline = await openPipeline({
       broker,
       pool,
+      http,
       functions,
+      topology: topologyOf(functions.map(({ manifest }) => manifest)),
       group: membershipGroup({ namespace: config.namespace, name: config.app }),
       limits: config,
       metrics: this.#metrics,

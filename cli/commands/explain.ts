@@ -1,6 +1,7 @@
 /** `fn explain`: which triggers match an event, and which clause failed. */
 import { decodeJson } from '../../runtime/codec/json-format.ts'
 import { triggerName, type Manifest } from '../../runtime/contract/manifest.ts'
+import { subscriberName } from '../../runtime/contract/subscriber.ts'
 import { explain } from '../../runtime/filter/explain.ts'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
@@ -40,7 +41,7 @@ function runExplain({ event: body, manifest, json }: ExplainOptions): number {
       print(JSON.stringify({ trigger: name, matches, failed }))
       continue
     }
-    print(`${matches ? 'matches' : 'no     '}  ${name} → ${trigger.function}`)
+    print(`${matches ? 'matches' : 'no     '}  ${name} → ${subscriberName(trigger.subscriber)}`)
     for (const { clause, expected, actual } of failed) {
       print(
         `           ${clause}: expected ${JSON.stringify(expected)}, is ${JSON.stringify(actual)}`,

@@ -3,6 +3,7 @@
  * `manifest.json` in the build's output folder, beside one bundle and one source map a function.
  */
 import type { Filter } from './metadata.ts'
+import type { Destination, Subscriber } from './subscriber.ts'
 
 export const MANIFEST_VERSION = 1
 
@@ -64,8 +65,15 @@ export interface TriggerManifest {
   delivery: DeliveryPolicy
   /** Events with the source and id of a finished one end as `deduplicated`; none: off. */
   dedupe?: { windowMs: number; max: number }
-  /** Name of the function that is the subscriber. */
-  function: string
+  subscriber: Subscriber
+  /** Where replies go; none: to the trigger's own topic. */
+  reply?: Destination
+  /** Where events go whose retries are used up; none, or where that fails too: the dead-letter topic. */
+  deadLetterSink?: Destination
+  /** Of a flow: the step that this trigger is, and the trigger whose dead letters it writes. */
+  step?: { name: string; of: string }
+  /** Where it was declared, `file` or `file:line`, for messages. */
+  declaredIn?: string
 }
 
 /** `namespace/name`, under which people, logs and metrics know a trigger. */
@@ -75,6 +83,7 @@ export function triggerName(trigger: Pick<TriggerManifest, 'namespace' | 'name'>
 
 export interface FunctionManifest {
   name: string
+  /** Of its first trigger; empty where only YAML gives it triggers. */
   namespace: string
   /** Source file, relative to the project. */
   file: string

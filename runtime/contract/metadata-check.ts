@@ -7,7 +7,9 @@ import { quarantineTopic } from '../broker/names.ts'
 import { type ErrorCode, isMillraceError, MillraceError } from '../errors.ts'
 import { parseDuration } from './duration.ts'
 import { attributesProblems, filterProblems } from './filter-check.ts'
-import { triggerName, type FunctionManifest } from './manifest.ts'
+import { plainFilters } from './filter-compat.ts'
+import { triggerName, type FunctionManifest, type TriggerManifest } from './manifest.ts'
+import { subscriberName } from './subscriber.ts'
 import { type FunctionManifestPart, triggerIdentity, withDefaults } from './metadata-defaults.ts'
 import { FunctionMetadata } from './metadata.ts'
 import { isRecord, joinPath, schemaProblems } from './schema-problems.ts'
@@ -41,7 +43,7 @@ export function checkMetadata(raw: unknown, where: MetadataOrigin): FunctionMani
       { detail: { file: where.file } },
     )
   }
-  const errors = schemaErrors(raw)
+  const errors = schemaErrors(withPlainFilters(raw))
   const problems = [...shapeProblems(errors), ...meaningProblems(raw, where)]
   if (problems.length > 0) throw invalid(where, problems)
   // The schema has the last word, also where the clearer messages are ours.
@@ -56,27 +58,72 @@ export function checkMetadata(raw: unknown, where: MetadataOrigin): FunctionMani
 export function checkNames(
   functions: ReadonlyArray<Pick<FunctionManifest, 'name' | 'file' | 'triggers'>>,
 ): void {
-  const clashes = new Set<string>()
-  const owners = new Map<string, string>()
-  const claim = (name: string, owner: string): void => {
-    const other = owners.get(name)
-    if (other === undefined) owners.set(name, owner)
-    else clashes.add(`${other} and ${owner} would share the ${name}; rename one of them`)
-  }
-  for (const { name, file } of functions) claim(`function name ${name}`, file)
+  const names = new Claims()
+  for (const { name, file } of functions) names.claim(`function name ${name}`, file)
+  claimTriggers(
+    functions.flatMap((one) => one.triggers),
+    names,
+  )
+  names.refuseClashes()
+}
 
-  const triggers = functions.flatMap((one) => one.triggers)
+/** The part of `checkNames` that is about triggers, wherever they were declared. */
+export function checkTriggerNames(triggers: readonly TriggerManifest[]): void {
+  const names = new Claims()
+  claimTriggers(triggers, names)
+  names.refuseClashes()
+}
+
+function claimTriggers(triggers: readonly TriggerManifest[], names: Claims): void {
   for (const trigger of triggers) {
-    claim(
-      `consumer group ${trigger.group}`,
-      `trigger ${triggerName(trigger)} of function ${trigger.function}`,
+    const { group, subscriber, declaredIn } = trigger
+    const where = declaredIn === undefined ? '' : ` (${declaredIn})`
+    const to = subscriber.kind === 'function' ? 'function ' : ''
+    names.claim(
+      `consumer group ${group}`,
+      `trigger ${triggerName(trigger)} of ${to}${subscriberName(subscriber)}${where}`,
     )
   }
   for (const [broker, topic] of new Map(triggers.map((one) => [one.broker, one.topic]))) {
-    claim(`topic ${topic}`, `broker ${broker}`)
-    claim(`topic ${quarantineTopic(topic)}`, `the quarantine of broker ${broker}`)
+    names.claim(`topic ${topic}`, `broker ${broker}`)
+    names.claim(`topic ${quarantineTopic(topic)}`, `the quarantine of broker ${broker}`)
   }
-  if (clashes.size > 0) throw new MillraceError('FN_NAME_CLASH', [...clashes].join('\n'))
+}
+
+class Claims {
+  readonly #owners = new Map<string, string>()
+  readonly #clashes = new Set<string>()
+
+  claim(name: string, owner: string): void {
+    const other = this.#owners.get(name)
+    if (other === undefined) this.#owners.set(name, owner)
+    else this.#clashes.add(`${other} and ${owner} would share the ${name}; rename one of them`)
+  }
+
+  refuseClashes(): void {
+    if (this.#clashes.size === 0) return
+    throw new MillraceError('FN_NAME_CLASH', [...this.#clashes].join('\n'))
+  }
+}
+
+/** The schema knows our own dialects only, so it is given what filters of Knative's Kafka broker mean. */
+function withPlainFilters(raw: Record<string, unknown>): Record<string, unknown> {
+  const { triggers } = raw
+  if (!Array.isArray(triggers)) return raw
+  return {
+    ...raw,
+    triggers: triggers.map((trigger: unknown): unknown => {
+      if (!isRecord(trigger) || !isCompat(trigger) || !Array.isArray(trigger['filters'])) {
+        return trigger
+      }
+      const isRight = filterProblems(trigger['filters'], '', true).length === 0
+      return isRight ? { ...trigger, filters: plainFilters(trigger['filters']) } : trigger
+    }),
+  }
+}
+
+function isCompat({ filterCompat }: Record<string, unknown>): boolean {
+  return filterCompat === 'knative-kafka'
 }
 
 function schemaErrors(raw: unknown): ErrorObject[] {
@@ -137,13 +184,11 @@ function nameMissing(path: string): Problem {
   }
 }
 
-function triggerFilterProblems(
-  { filter, filters }: Record<string, unknown>,
-  path: string,
-): Problem[] {
+function triggerFilterProblems(trigger: Record<string, unknown>, path: string): Problem[] {
+  const { filter, filters } = trigger
   const lines =
     Array.isArray(filters) && filters.length > 0
-      ? filterProblems(filters, `${path}.filters`)
+      ? filterProblems(filters, `${path}.filters`, isCompat(trigger))
       : isRecord(filter) && isRecord(filter['attributes'])
         ? attributesProblems(filter['attributes'], `${path}.filter.attributes`)
         : []

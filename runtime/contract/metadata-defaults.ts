@@ -40,7 +40,7 @@ export function withDefaults(
       startFrom: trigger.startFrom ?? 'latest',
       delivery: { ...delivery },
       ...dedupeOf(trigger),
-      function: functionName,
+      subscriber: { kind: 'function', name: functionName },
     }
   })
   return {

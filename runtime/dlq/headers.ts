@@ -20,6 +20,8 @@ export const DEAD_LETTER_HEADERS = {
   edited: 'millrace-edited',
   /** Names of the attributes that an HTTP subscriber added by `kne-` headers, with spaces between. */
   extensions: 'millrace-extensions',
+  /** Of a flow: the step that failed, `namespace/name`. On replayed events: the step that they go to. */
+  step: 'millrace-step',
 } as const
 
 const OWN: ReadonlySet<string> = new Set(Object.values(DEAD_LETTER_HEADERS))

@@ -9,6 +9,11 @@ export interface RetryTopic {
   partitions: number
 }
 
+const ATTRIBUTE = 'ce_'
+const STEP = 'fnstep'
+/** A step that takes dead letters; see `DEAD_LETTER_SINK` of the flows. */
+const SINK = /[/.]dead-letter-sink$/
+
 /** The original event again: its key, its bytes, its headers, and where it comes from. */
 export function retryRecord(ref: string, letter: LogRecord, to: RetryTopic): AppendRecord {
   const origin = headerText(letter, DEAD_LETTER_HEADERS.origin)
@@ -16,13 +21,15 @@ export function retryRecord(ref: string, letter: LogRecord, to: RetryTopic): App
   const added: Array<readonly [string, string]> = [[DEAD_LETTER_HEADERS.replayOf, ref]]
   if (origin !== undefined) added.push([DEAD_LETTER_HEADERS.origin, origin])
   if (edited !== undefined) added.push([DEAD_LETTER_HEADERS.edited, edited])
+  const step = headerText(letter, DEAD_LETTER_HEADERS.step)
+  if (step !== undefined) added.push([DEAD_LETTER_HEADERS.step, step])
   const place = origin === undefined ? undefined : parseRef(origin)
   const extensions = headerText(letter, DEAD_LETTER_HEADERS.extensions)?.split(' ') ?? []
   return {
     topic: to.topic,
     key: letter.key,
     value: letter.value,
-    headers: [...letter.headers.filter(([name]) => isOriginal(name, extensions)), ...added],
+    headers: [...letter.headers.filter(([name]) => isOriginal(name, step, extensions)), ...added],
     partitionBy:
       place === undefined
         ? (letter.key ?? partitionText(decodeRecord(letter).attributes))
@@ -30,12 +37,17 @@ export function retryRecord(ref: string, letter: LogRecord, to: RetryTopic): App
   }
 }
 
-function isOriginal(name: Buffer, extensions: readonly string[]): boolean {
+/** What is the event's own, not its dead letter's. A dead-letter sink's event says why it failed before. */
+function isOriginal(
+  name: Buffer,
+  step: string | undefined,
+  extensions: readonly string[],
+): boolean {
   const text = name.toString()
   if (isOwnHeader(text)) return false
   if (!text.startsWith(ATTRIBUTE)) return true
   const attribute = text.slice(ATTRIBUTE.length)
-  return !isKnativeError(attribute) && !extensions.includes(attribute)
+  if (isKnativeError(attribute)) return step !== undefined && SINK.test(step)
+  if (attribute === STEP && step !== undefined) return false
+  return !extensions.includes(attribute)
 }
-
-const ATTRIBUTE = 'ce_'

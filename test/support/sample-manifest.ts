@@ -37,6 +37,6 @@ export function sampleTrigger(name: string): TriggerManifest {
     concurrency: 64,
     startFrom: 'latest',
     delivery: DEFAULT_DELIVERY,
-    function: name,
+    subscriber: { kind: 'function', name },
   }
 }

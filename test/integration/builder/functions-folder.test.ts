@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { subscriberName } from '../../../runtime/contract/subscriber.ts'
 import path from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -15,7 +16,9 @@ test("the repository's functions build, with the guide's triggers", async (t) =>
   assert.deepEqual(report.warnings, [])
   const triggers = report.manifest?.functions.flatMap((one) => one.triggers) ?? []
   assert.deepEqual(
-    triggers.map((trigger) => `${trigger.function}: ${trigger.namespace}/${trigger.name}`),
+    triggers.map(
+      (trigger) => `${subscriberName(trigger.subscriber)}: ${trigger.namespace}/${trigger.name}`,
+    ),
     [
       'event-monitor: events/event-monitor',
       'high-value-filter: events/high-value-filter',

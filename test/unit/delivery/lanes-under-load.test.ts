@@ -14,7 +14,7 @@ const TRIGGER: TriggerManifest = {
   ...sampleTrigger('orders'),
   ordering: 'key',
   delivery: { ...DEFAULT_DELIVERY, retry: 1, backoffPolicy: 'linear' },
-  function: 'pricer',
+  subscriber: { kind: 'function', name: 'pricer' },
 }
 
 interface Bench {

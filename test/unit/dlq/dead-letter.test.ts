@@ -10,7 +10,7 @@ import { sampleTrigger } from '../../support/sample-manifest.ts'
 
 const TRIGGER: TriggerManifest = {
   ...sampleTrigger('orders'),
-  function: 'pricer',
+  subscriber: { kind: 'function', name: 'pricer' },
 }
 
 const EVENT: Event = {

@@ -1,0 +1,173 @@
+/** isolate → delivery → publish and dlq: each trigger with lanes of its own, and what becomes of its output. */
+import { decodeRecord } from './codec/record.ts'
+import type { AppendRecord, AppendResult, TopicPartition } from './contract/broker.ts'
+import type { Delivery } from './contract/delivery.ts'
+import type { DeliveryTrace } from './contract/history.ts'
+import type { Logger } from './contract/log.ts'
+import { triggerName, type TriggerManifest } from './contract/manifest.ts'
+import { subscriberName } from './contract/subscriber.ts'
+import type { FlowManifest } from './contract/topology.ts'
+import { DeliveryHistory } from './delivery/history.ts'
+import { TriggerDelivery, type TriggerDeliveryOptions } from './delivery/trigger-delivery.ts'
+import { DEAD_LETTER_HEADERS, headerText } from './dlq/headers.ts'
+import { FlowDelivery } from './flow/flow-delivery.ts'
+import { goneSubscriber } from './flow/gone-step.ts'
+import { stepHistory } from './flow/step-history.ts'
+import { planFlow, type FlowPlan, type Hop } from './flow/plan.ts'
+import { RunningHop, type CauseOf } from './flow/running-hop.ts'
+import { letterOfStep, letterOfTrigger, outputsOf } from './outputs.ts'
+import type { OpenSubscriber, Subscribers } from './subscribers.ts'
+import type { Metrics } from './telemetry/metrics.ts'
+
+export interface DeliveriesOptions {
+  subscribers: Pick<Subscribers, 'open'>
+  flows: readonly FlowManifest[]
+  append: (records: readonly AppendRecord[]) => Promise<AppendResult[]>
+  maxEventBytes: number
+  metrics: Metrics
+  log: Logger
+}
+
+/** What is remembered of a trigger's deliveries, step by step; the trigger's own subscriber has no name. */
+type Histories = Array<{ step?: string; history: DeliveryHistory }>
+
+export class Deliveries {
+  readonly #options: DeliveriesOptions
+  readonly #byTrigger = new Map<TriggerManifest, Delivery>()
+  readonly #histories = new Map<string, Histories>()
+  readonly #disabled = new Map<string, string>()
+  #lastId = 0
+
+  constructor(options: DeliveriesOptions) {
+    this.#options = options
+  }
+
+  /** Subscribers that could not be opened, with the reason; their triggers keep their place. */
+  get disabled(): ReadonlyMap<string, string> {
+    return this.#disabled
+  }
+
+  /** Those that are open. */
+  get triggers(): TriggerManifest[] {
+    return [...this.#byTrigger.keys()]
+  }
+
+  of(trigger: TriggerManifest): Delivery | undefined {
+    return this.#byTrigger.get(trigger)
+  }
+
+  all(): Delivery[] {
+    return [...this.#byTrigger.values()]
+  }
+
+  /**
+   * What is remembered of a delivery; `trigger` is `namespace/name`. Of several events that a step got
+   * because of one, it is the last.
+   */
+  trace(trigger: string, at: TopicPartition, offset: number): DeliveryTrace | undefined {
+    const traces = (this.#histories.get(trigger) ?? []).flatMap(({ step, history }) => {
+      const trace = history.find(at.topic, at.partition, offset)
+      if (trace === undefined || step === undefined) return trace ?? []
+      return { ...trace, attempts: trace.attempts.map((attempt) => ({ ...attempt, step })) }
+    })
+    const [first] = traces
+    if (first === undefined) return undefined
+    const attempts = traces.flatMap((trace) => trace.attempts).toSorted((a, b) => a.at - b.at)
+    return { ...first, trigger, attempts }
+  }
+
+  /** A trigger whose subscriber, or that of a step which follows, cannot be opened is left out, and told. */
+  async open(trigger: TriggerManifest): Promise<void> {
+    const { log, flows } = this.#options
+    let subscriber = trigger.subscriber
+    try {
+      const plan = planFlow(trigger, flows)
+      const subscribers = new Map<Hop | undefined, OpenSubscriber>()
+      for (const hop of [undefined, ...plan.hops]) {
+        subscriber = hop?.trigger.subscriber ?? trigger.subscriber
+        subscribers.set(hop, await this.#options.subscribers.open(subscriber))
+      }
+      const { delivery, histories } = this.#flow(trigger, plan, (hop) => {
+        return subscribers.get(hop) as OpenSubscriber
+      })
+      this.#histories.set(triggerName(trigger), histories)
+      this.#byTrigger.set(trigger, delivery)
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      const name = subscriberName(subscriber)
+      if (!this.#disabled.has(name)) {
+        log.error({ function: name, error: reason }, 'function disabled: no start')
+      }
+      this.#disabled.set(name, reason)
+    }
+  }
+
+  #flow(
+    trigger: TriggerManifest,
+    plan: FlowPlan,
+    subscriberOf: (hop: Hop | undefined) => OpenSubscriber,
+  ): { delivery: Delivery; histories: Histories } {
+    const own = subscriberOf(undefined)
+    const history = new DeliveryHistory(triggerName(trigger))
+    const histories: Histories = [{ history }]
+    const { metrics, maxEventBytes } = this.#options
+    const outputs = { of: trigger, output: plan.output, manifest: own.manifest, maxEventBytes }
+    const source = this.#delivery(trigger, own, {
+      ...outputsOf({ ...outputs, deadLetter: letterOfTrigger(trigger) }),
+      history,
+      metrics: metrics.forTrigger(triggerName(trigger)),
+    })
+    const open = (hop: Hop, subscriber: OpenSubscriber): RunningHop => {
+      const remembered = new DeliveryHistory(triggerName(hop.trigger))
+      histories.push({ step: hop.step, history: remembered })
+      return this.#hop(trigger, hop, { subscriber, history: remembered })
+    }
+    const delivery = new FlowDelivery({
+      trigger,
+      plan,
+      source,
+      hops: new Map(plan.hops.map((hop) => [hop, open(hop, subscriberOf(hop))])),
+      openGone: (hop) => open(hop, goneSubscriber(hop)),
+      decode: decodeRecord,
+      stepOf: (record) => headerText(record, DEAD_LETTER_HEADERS.step),
+    })
+    return { delivery, histories }
+  }
+
+  #hop(
+    source: TriggerManifest,
+    hop: Hop,
+    { subscriber, history }: { subscriber: OpenSubscriber; history: DeliveryHistory },
+  ): RunningHop {
+    const { maxEventBytes } = this.#options
+    const { trigger: of, output } = hop
+    const metrics = this.#options.metrics.forTrigger(triggerName(of))
+    return new RunningHop(hop, metrics, (running) => {
+      const causeOf: CauseOf = (record) => running.causeOf(record)
+      const deadLetter = letterOfStep(source, hop, causeOf)
+      return this.#delivery(of, subscriber, {
+        ...outputsOf({ of, output, manifest: subscriber.manifest, maxEventBytes, deadLetter }),
+        history: stepHistory(history, causeOf),
+        metrics,
+      })
+    })
+  }
+
+  #delivery(
+    trigger: TriggerManifest,
+    subscriber: OpenSubscriber,
+    own: Pick<TriggerDeliveryOptions, 'toReply' | 'toDeadLetter' | 'history' | 'metrics'>,
+  ): TriggerDelivery {
+    const { append, log } = this.#options
+    const delivery: TriggerDelivery = new TriggerDelivery({
+      ...own,
+      trigger,
+      runner: subscriber.share((results) => delivery.take(results)),
+      append,
+      log,
+      nextId: () => ++this.#lastId,
+      replayOf: (record) => headerText(record, DEAD_LETTER_HEADERS.replayOf),
+    })
+    return delivery
+  }
+}
