@@ -25,11 +25,17 @@ interface Given {
   body?: string | Buffer
 }
 
+/** Of the last server, once it is over: the answer was sent to its end. */
+let wasReadWhole: Promise<boolean>
+
 async function answered(t: TestContext, given: Given): Promise<WorkResult> {
   const { status = 200, headers = {}, body = '' } = given
-  const { url } = await startSubscriber(t, (response) =>
-    response.writeHead(status, headers).end(body),
-  )
+  const over = Promise.withResolvers<boolean>()
+  wasReadWhole = over.promise
+  const { url } = await startSubscriber(t, (response) => {
+    response.on('close', () => over.resolve(response.writableFinished))
+    response.writeHead(status, headers).end(body)
+  })
   const [result] = await openRunner(t, { url }).deliver(workItem())
   assert.ok(result)
   return result
@@ -136,6 +142,7 @@ test('a reply that is larger than an event may be is refused without being read'
     assert.match(rest.message, /may have 100000/)
     assert.deepEqual(rest.response?.status, 200)
   }
+  assert.equal(await wasReadWhole, false)
 })
 
 test('in structured mode the data counts, not the text around it', async (t) => {

@@ -112,18 +112,19 @@ test('an empty body and no kne- headers leave nothing', async (t) => {
   assert.ok(!fault.message.includes('secret'))
 })
 
-test('an error of any length costs 64 KiB at most', async (t) => {
-  let written = 0
+test('an error without end costs its connection, not its length', async (t) => {
+  const gone = Promise.withResolvers<void>()
   const { url } = await startSubscriber(t, (response) => {
+    response.on('close', () => gone.resolve())
     response.writeHead(502)
     const more = (): void => {
-      written += 65_536
       if (!response.destroyed) response.write(Buffer.alloc(65_536, 'x'), more)
     }
     more()
   })
-  const fault = faultOf((await openRunner(t, { url }).deliver(workItem()))[0])
+  const { deliver } = openRunner(t, { url })
+  const fault = faultOf((await deliver(workItem({ timeoutMs: 600_000 })))[0])
   assert.equal(fault.code, 'FN_SUBSCRIBER_FAILED')
   assert.equal(Buffer.from(fault.response?.body ?? '', 'base64').length, 1_024)
-  assert.ok(written < 64 * 1024 * 1024)
+  await gone.promise
 })
