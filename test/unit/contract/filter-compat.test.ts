@@ -121,6 +121,10 @@ describe("filterCompat: 'knative-kafka'", () => {
         { cesql: 'NOPE(x)' },
         'f[0].cesql: line 1, column 1: there is no function NOPE; there are LENGTH, LOWER, UPPER, TRIM, LEFT, RIGHT, CONCAT, CONCAT_WS, SUBSTRING, ABS, INT, BOOL, STRING, IS_INT, IS_BOOL',
       ],
+      [
+        { cesql: `x${' '.repeat(65_535)}` },
+        'f[0].cesql: the expression has 65542 characters; at most 65536 are taken',
+      ],
       [{ exists: {} }, 'f[0].exists is empty; name an attribute or remove it'],
       [{ data: {} }, 'f[0].data is empty; name a path of the data or remove it'],
     ]
