@@ -6,7 +6,7 @@
 import { isMillraceError } from '../errors.ts'
 import { callProblems, cesqlProblems } from '../filter/cesql/cesql.ts'
 import { parseCesql } from '../filter/cesql/parser.ts'
-import { castExpression, plainFilters } from './filter-compat.ts'
+import { kafkaExpression, plainFilters } from './filter-compat.ts'
 import type { DataCondition, Filter, TriggerMetadata } from './metadata.ts'
 import { isRecord, joinPath, shown, unknownKey } from './schema-problems.ts'
 
@@ -170,8 +170,8 @@ function expressionProblems(value: unknown, path: string, compat: boolean): stri
   }
   try {
     const { root } = parseCesql(value)
-    // The cast may be what makes an expression too long or too deep.
-    if (compat) parseCesql(castExpression(value))
+    // What is added may make it too long or too deep.
+    if (compat) parseCesql(kafkaExpression(value))
     const problems = compat ? callProblems(root) : cesqlProblems(root)
     return problems.map((problem) => `${path}: ${problem}`)
   } catch (error) {

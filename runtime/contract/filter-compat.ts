@@ -1,6 +1,6 @@
 /**
  * Filters as Knative's Kafka broker reads them, in our own dialects. What is empty there lets everything
- * pass, several dialects in one object are ANDed, and the value of an expression is cast to a Boolean.
+ * pass, several dialects in one object are ANDed, and expressions are read in a way of their own.
  */
 import { typeOf } from '../filter/cesql/compile.ts'
 import { parseCesql } from '../filter/cesql/parser.ts'
@@ -27,9 +27,25 @@ export function plainFilters(filters: readonly LooseFilter[]): Filter[] {
   return filters.flatMap(plainFilter)
 }
 
-/** The expression with the cast to a Boolean, where its value may be of another type. */
-export function castExpression(expression: string): string {
-  return typeOf(parseCesql(expression).root) === 'Boolean' ? expression : `BOOL(${expression})`
+/**
+ * The expression as the Kafka broker reads it: AND, OR and XOR from right to left, and a cast to a Boolean
+ * where the value may be of another type.
+ */
+export function kafkaExpression(expression: string): string {
+  const { root, rightward } = parseCesql(expression)
+  const inserts = rightward
+    .flatMap(({ open, close }) => [
+      { at: open, text: '(' },
+      { at: close, text: ')' },
+    ])
+    .toSorted((a, b) => a.at - b.at)
+  const starts = inserts.map(({ at }) => at)
+  const bracketed = [
+    expression.slice(0, starts[0]),
+    ...inserts.map(({ at, text }, index) => text + expression.slice(at, starts[index + 1])),
+  ].join('')
+  const ordered = inserts.length === 0 ? expression : bracketed
+  return typeOf(root) === 'Boolean' ? ordered : `BOOL(${ordered})`
 }
 
 function plainFilter(filter: LooseFilter): Filter[] {
@@ -43,7 +59,7 @@ function plainFilter(filter: LooseFilter): Filter[] {
     ...(all === undefined ? [] : plainFilters(all)),
     ...(any === undefined ? [] : plainAny(any)),
     ...(not === undefined ? [] : plainNot(not)),
-    ...(cesql.trim() === '' ? [] : [{ cesql: castExpression(cesql) }]),
+    ...(cesql.trim() === '' ? [] : [{ cesql: kafkaExpression(cesql) }]),
   ]
 }
 

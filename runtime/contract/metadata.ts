@@ -76,7 +76,8 @@ export const Filter = Type.Cyclic(
 
 /**
  * Reads `filter` and `filters` as Knative's Kafka broker does: what is empty lets every event pass, several
- * dialects in one object are ANDed, and a CESQL value is cast to a Boolean. Default: none of that; such
+ * dialects in one object are ANDed, a CESQL value is cast to a Boolean, and AND, OR and XOR go from right to
+ * left. Default: none of that; such
  * filters are refused (`FN_FILTER_INVALID`), because they never are what was meant.
  */
 export const FilterCompat = Type.Literal('knative-kafka')

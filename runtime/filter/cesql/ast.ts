@@ -72,6 +72,16 @@ export interface Syntax {
   root: Node
   /** One sentence for each place that readers and other implementations may take for something else. */
   doubts: string[]
+  /**
+   * The brackets, as offsets, with which AND, OR and XOR would go from right to left, which is how the
+   * CloudEvents SDKs for Go and Java read them, and with them Knative.
+   */
+  rightward: Brackets[]
+}
+
+export interface Brackets {
+  open: number
+  close: number
 }
 
 /** The nodes directly below one. */

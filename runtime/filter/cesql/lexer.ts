@@ -7,8 +7,9 @@ export interface Token {
   kind: TokenKind
   /** As it stands there; of a string what it means. */
   text: string
-  /** Offset in the expression. */
+  /** Offsets in the expression: of its first character, and behind its last. */
   at: number
+  end: number
 }
 
 /** Longer than anybody writes, and short enough that no expression keeps the runtime busy. */
@@ -39,10 +40,10 @@ export function tokensOf(expression: string): Token[] {
   let at = endOf(SPACE, expression, 0)
   while (at < expression.length) {
     const token = tokenAt(expression, at)
-    tokens.push(token.token)
+    tokens.push(token)
     at = endOf(SPACE, expression, token.end)
   }
-  tokens.push({ kind: 'end', text: '', at })
+  tokens.push({ kind: 'end', text: '', at, end: at })
   return tokens
 }
 
@@ -58,7 +59,7 @@ export function placeOf(expression: string, at: number): Place {
   return { line: lines.length, column: (lines.at(-1) ?? '').length + 1 }
 }
 
-function tokenAt(expression: string, at: number): { token: Token; end: number } {
+function tokenAt(expression: string, at: number): Token {
   const first = expression[at] ?? ''
   const string = STRINGS[first]
   if (string !== undefined) {
@@ -71,11 +72,11 @@ function tokenAt(expression: string, at: number): { token: Token; end: number } 
       )
     }
     const text = expression.slice(at + 1, end - 1).replaceAll(`\\${first}`, first)
-    return { token: { kind: 'string', text, at }, end }
+    return { kind: 'string', text, at, end }
   }
   for (const [kind, pattern] of TOKENS) {
     const end = endOf(pattern, expression, at)
-    if (end > at) return { token: { kind, text: expression.slice(at, end), at }, end }
+    if (end > at) return { kind, text: expression.slice(at, end), at, end }
   }
   const character = String.fromCodePoint(expression.codePointAt(at) ?? 0)
   throw syntaxError(expression, at, `${JSON.stringify(character)} is no part of the language`)

@@ -3,7 +3,7 @@
  * LIKE, EXISTS and IN, then `* / %`, `+ -`, the comparisons, and last AND, OR and XOR, which are equals.
  * Operators of one rank go from left to right.
  */
-import type { BinaryOperator, Chain, Node, Syntax } from './ast.ts'
+import type { BinaryOperator, Brackets, Chain, Node, Syntax } from './ast.ts'
 import { placeOf, syntaxError, type Token, tokensOf } from './lexer.ts'
 import { isInteger } from './value.ts'
 
@@ -37,11 +37,12 @@ const FUNCTION_NAME = /^[A-Z][A-Z_]*$/
 /** Throws `FN_FILTER_INVALID` with line, column and what was expected there. */
 export function parseCesql(expression: string): Syntax {
   const parser = new Parser(expression)
-  return { root: parser.expression(), doubts: parser.doubts }
+  return { root: parser.expression(), doubts: parser.doubts, rightward: parser.rightward }
 }
 
 class Parser {
   readonly doubts: string[] = []
+  readonly rightward: Brackets[] = []
   readonly #source: string
   readonly #tokens: Token[]
   readonly #end: Token
@@ -54,7 +55,7 @@ class Parser {
   constructor(source: string) {
     this.#source = source
     this.#tokens = tokensOf(source)
-    this.#end = this.#tokens.at(-1) ?? { kind: 'end', text: '', at: 0 }
+    this.#end = this.#tokens.at(-1) ?? { kind: 'end', text: '', at: 0, end: 0 }
   }
 
   expression(): Node {
@@ -69,13 +70,15 @@ class Parser {
     const first = this.#ranked(rank + 1)
     const chain: Chain = { kind: 'chain', first, rest: [] }
     const start = this.#peek()
+    const starts: number[] = []
     for (;;) {
       const operator = this.#binary(operators)
       if (operator === undefined) break
+      starts.push(this.#peek().at)
       chain.rest.push({ operator, operand: this.#ranked(rank + 1) })
     }
     if (chain.rest.length === 0) return first
-    this.#doubtLogic(chain, start)
+    if (rank === 0) this.#doubtLogic(chain, start, starts)
     if (!Object.hasOwn(LOGIC, chain.rest[0]?.operator ?? '')) this.#doubtNot(first, start.text)
     return this.#deeper(chain, [first, ...chain.rest.map(({ operand }) => operand)])
   }
@@ -231,13 +234,16 @@ class Parser {
     return node
   }
 
-  #doubtLogic({ rest }: Chain, start: Token): void {
-    const names = [...new Set(rest.map(({ operator }) => operator))].filter((one) =>
-      Object.hasOwn(LOGIC, one),
-    )
-    if (names.length < 2) return
+  #doubtLogic({ rest }: Chain, start: Token, starts: readonly number[]): void {
+    const names = new Set(rest.map(({ operator }) => operator))
+    if (names.size < 2) return
+    const close = this.#tokens[this.#at - 1]?.end ?? 0
+    for (const [index, open] of starts.entries()) {
+      const next = rest[index + 1]?.operator
+      if (next !== undefined && next !== rest[index]?.operator) this.rightward.push({ open, close })
+    }
     this.doubts.push(
-      `${names.join(' and ')} bind equally and go from left to right (column ${placeOf(this.#source, start.at).column}); say with brackets what belongs together`,
+      `${[...names].join(' and ')} bind equally and go from left to right (column ${placeOf(this.#source, start.at).column}), in Knative from right to left; say with brackets what belongs together`,
     )
   }
 

@@ -5,14 +5,22 @@ import fc from 'fast-check'
 import { Type } from 'typebox'
 import type { Event } from '../../../runtime/contract/event.ts'
 import { filterProblems, filtersOf } from '../../../runtime/contract/filter-check.ts'
-import { type LooseFilter, plainFilters } from '../../../runtime/contract/filter-compat.ts'
+import {
+  kafkaExpression,
+  type LooseFilter,
+  plainFilters,
+} from '../../../runtime/contract/filter-compat.ts'
 import { checkMetadata } from '../../../runtime/contract/metadata-check.ts'
 import { Filter } from '../../../runtime/contract/metadata.ts'
 import { isMillraceError } from '../../../runtime/errors.ts'
+import { compileCesql } from '../../../runtime/filter/cesql/cesql.ts'
 import { compileFilter } from '../../../runtime/filter/compile.ts'
 import { LazyData } from '../../../runtime/filter/lazy-data.ts'
 import { eventArbitrary } from '../../support/filter-arbitraries.ts'
+import { writtenExpression } from '../../support/filter-cesql-arbitraries.ts'
+import { type Expression, referenceCesql } from '../../support/filter-cesql-reference.ts'
 
+const LOGIC = ['AND', 'OR', 'XOR']
 const NOTHING = { not: { all: [] } }
 
 const ROWS: Array<[says: string, filter: LooseFilter, plain: unknown[]]> = [
@@ -44,6 +52,11 @@ const ROWS: Array<[says: string, filter: LooseFilter, plain: unknown[]]> = [
   ['an empty expression passes', { cesql: ' ' }, []],
   ['an expression that is a Boolean stays', { cesql: 'EXISTS x' }, [{ cesql: 'EXISTS x' }]],
   ['the value of another is cast', { cesql: 'x' }, [{ cesql: 'BOOL(x)' }]],
+  [
+    'logic goes from right to left',
+    { cesql: 'a AND b AND c OR (d OR e AND f) AND g' },
+    [{ cesql: 'a AND b AND (c OR ((d OR (e AND f)) AND g))' }],
+  ],
 ]
 
 describe('plainFilters', () => {
@@ -66,6 +79,27 @@ describe('plainFilters', () => {
       }),
       { numRuns: 2_000 },
     )
+  })
+})
+
+describe('kafkaExpression', () => {
+  it('means what the expression means from right to left', () => {
+    let changed = 0
+    fc.assert(
+      fc.property(eventArbitrary, writtenExpression, (event, { expression, text }) => {
+        const expected = referenceCesql(fromRight(expression), event)
+        const ordered = kafkaExpression(text)
+        if (ordered !== text && !ordered.startsWith('BOOL')) changed++
+        const wanted =
+          expected.error === null &&
+          (typeof expected.value === 'string'
+            ? expected.value.toLowerCase() === 'true'
+            : Boolean(expected.value))
+        assert.equal(compileCesql(ordered).evaluate(event.attributes) === true, wanted, ordered)
+      }),
+      { numRuns: 3_000 },
+    )
+    assert.ok(changed > 20, `only ${changed} were changed`)
   })
 })
 
@@ -121,6 +155,10 @@ describe("filterCompat: 'knative-kafka'", () => {
         { cesql: 'NOPE(x)' },
         'f[0].cesql: line 1, column 1: there is no function NOPE; there are LENGTH, LOWER, UPPER, TRIM, LEFT, RIGHT, CONCAT, CONCAT_WS, SUBSTRING, ABS, INT, BOOL, STRING, IS_INT, IS_BOOL',
       ],
+      [
+        { cesql: `x${' '.repeat(65_535)}` },
+        'f[0].cesql: the expression has 65542 characters; at most 65536 are taken',
+      ],
       [{ exists: {} }, 'f[0].exists is empty; name an attribute or remove it'],
       [{ data: {} }, 'f[0].data is empty; name a path of the data or remove it'],
     ]
@@ -129,6 +167,45 @@ describe("filterCompat: 'knative-kafka'", () => {
     }
   })
 })
+
+/** The tree that another associativity of the logic operators makes of the same text. */
+function fromRight(node: Expression): Expression {
+  switch (node.is) {
+    case 'literal':
+    case 'attribute':
+    case 'exists':
+      return node
+    case 'NOT':
+    case '-':
+      return { ...node, of: fromRight(node.of) }
+    case 'LIKE':
+      return { ...node, of: fromRight(node.of) }
+    case 'IN':
+      return { ...node, of: fromRight(node.of), choices: node.choices.map(fromRight) }
+    case 'call':
+      return { ...node, args: node.args.map(fromRight) }
+    case 'binary': {
+      const { operator, left, right } = node
+      if (!LOGIC.includes(operator)) {
+        return { is: 'binary', operator, left: fromRight(left), right: fromRight(right) }
+      }
+      let tree: Expression = fromRight(right)
+      let before = operator
+      let rest = left
+      // What stands on the left without brackets.
+      while (isLogic(rest)) {
+        tree = { is: 'binary', operator: before, left: fromRight(rest.right), right: tree }
+        before = rest.operator
+        rest = rest.left
+      }
+      return { is: 'binary', operator: before, left: fromRight(rest), right: tree }
+    }
+  }
+}
+
+function isLogic(node: Expression): node is Expression & { is: 'binary' } {
+  return node.is === 'binary' && LOGIC.includes(node.operator)
+}
 
 /** The rules as they stand in the facts about Knative, one by one. */
 function kafkaPasses(filter: LooseFilter, event: Event): boolean {

@@ -60,16 +60,18 @@ describe('TriggerIndex', () => {
       [{ cesql: 'tenant IN (5, 1)' }],
       [{ cesql: "tenant = '05' XOR type = 'z'" }],
       [{ cesql: "tenant IN ('TRUE')" }],
+      [{ cesql: "tenant LIKE '_5'" }],
+      [{ cesql: "tenant LIKE '5'" }],
     ])
     const matches = (tenant: string | number | boolean): number[] => {
       const { event } = probed('t')
       event.attributes['tenant'] = tenant
       return index.match(event)
     }
-    assert.deepEqual(matches(5), [0, 1, 2, 3])
-    assert.deepEqual(matches('5'), [2, 3])
-    assert.deepEqual(matches('05'), [0, 2, 4])
-    assert.deepEqual(matches('+5'), [1, 2])
+    assert.deepEqual(matches(5), [0, 1, 2, 3, 7])
+    assert.deepEqual(matches('5'), [2, 3, 7])
+    assert.deepEqual(matches('05'), [0, 2, 4, 6])
+    assert.deepEqual(matches('+5'), [1, 2, 6])
     assert.deepEqual(matches(true), [3, 5])
     assert.deepEqual(matches('TRUE'), [5])
   })

@@ -44,7 +44,7 @@ const DOUBTS: Array<[expression: string, doubts: string[]]> = [
   [
     'a = 1 OR b = 2 AND c = 3',
     [
-      'OR and AND bind equally and go from left to right (column 7); say with brackets what belongs together',
+      'OR and AND bind equally and go from left to right (column 7), in Knative from right to left; say with brackets what belongs together',
     ],
   ],
   [
