@@ -21,7 +21,7 @@ import type { Metrics } from './telemetry/metrics.ts'
 
 export interface DeliveriesOptions {
   subscribers: Pick<Subscribers, 'open'>
-  flows: readonly FlowManifest[]
+  flows: () => readonly FlowManifest[]
   append: (records: readonly AppendRecord[]) => Promise<AppendResult[]>
   maxEventBytes: number
   metrics: Metrics
@@ -31,11 +31,20 @@ export interface DeliveriesOptions {
 /** What is remembered of a trigger's deliveries, step by step; the trigger's own subscriber has no name. */
 type Histories = Array<{ step?: string; history: DeliveryHistory }>
 
+/** `name`: of the subscriber. */
+interface Disabled {
+  name: string
+  reason: string
+}
+
 export class Deliveries {
   readonly #options: DeliveriesOptions
   readonly #byTrigger = new Map<TriggerManifest, Delivery>()
   readonly #histories = new Map<string, Histories>()
-  readonly #disabled = new Map<string, string>()
+  /** Ends what listens to the results of subscribers. */
+  readonly #listening = new Map<TriggerManifest, Array<() => void>>()
+  readonly #disabled = new Map<TriggerManifest, Disabled>()
+  #settled = false
   #lastId = 0
 
   constructor(options: DeliveriesOptions) {
@@ -44,7 +53,7 @@ export class Deliveries {
 
   /** Subscribers that could not be opened, with the reason; their triggers keep their place. */
   get disabled(): ReadonlyMap<string, string> {
-    return this.#disabled
+    return new Map([...this.#disabled.values()].map(({ name, reason }) => [name, reason]))
   }
 
   /** Those that are open. */
@@ -56,8 +65,18 @@ export class Deliveries {
     return this.#byTrigger.get(trigger)
   }
 
-  all(): Delivery[] {
-    return [...this.#byTrigger.values()]
+  /** Lets nothing new start, for any trigger; resolves when nothing runs. */
+  async settleDown(): Promise<void> {
+    this.#settled = true
+    const all = [...this.#byTrigger.values()]
+    for (const delivery of all) delivery.pause()
+    await Promise.all(all.map((delivery) => delivery.idle()))
+  }
+
+  /** Ends what `settleDown` began. */
+  goOn(): void {
+    this.#settled = false
+    for (const delivery of this.#byTrigger.values()) delivery.resume()
   }
 
   /**
@@ -76,12 +95,14 @@ export class Deliveries {
     return { ...first, trigger, attempts }
   }
 
-  /** A trigger whose subscriber, or that of a step which follows, cannot be opened is left out, and told. */
-  async open(trigger: TriggerManifest): Promise<void> {
-    const { log, flows } = this.#options
+  /**
+   * A trigger whose subscriber, or that of a step which follows, cannot be opened is left out, told, and
+   * the reason given.
+   */
+  async open(trigger: TriggerManifest): Promise<Error | undefined> {
     let subscriber = trigger.subscriber
     try {
-      const plan = planFlow(trigger, flows)
+      const plan = planFlow(trigger, this.#options.flows())
       const subscribers = new Map<Hop | undefined, OpenSubscriber>()
       for (const hop of [undefined, ...plan.hops]) {
         subscriber = hop?.trigger.subscriber ?? trigger.subscriber
@@ -90,16 +111,37 @@ export class Deliveries {
       const { delivery, histories } = this.#flow(trigger, plan, (hop) => {
         return subscribers.get(hop) as OpenSubscriber
       })
+      if (this.#settled) delivery.pause()
       this.#histories.set(triggerName(trigger), histories)
       this.#byTrigger.set(trigger, delivery)
+      return undefined
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      const name = subscriberName(subscriber)
-      if (!this.#disabled.has(name)) {
-        log.error({ function: name, error: reason }, 'function disabled: no start')
-      }
-      this.#disabled.set(name, reason)
+      const failure = error instanceof Error ? error : new Error(String(error))
+      this.#disable(trigger, subscriberName(subscriber), failure.message)
+      return failure
     }
+  }
+
+  /** Forgets a trigger of which nothing runs any more, or nothing that counts. Idempotent. */
+  close(trigger: TriggerManifest): void {
+    for (const stop of this.#listening.get(trigger) ?? []) stop()
+    this.#listening.delete(trigger)
+    this.#disabled.delete(trigger)
+    if (!this.#byTrigger.delete(trigger)) return
+    const name = triggerName(trigger)
+    // Another one of the same name may have come for it.
+    if (this.triggers.some((one) => triggerName(one) === name)) return
+    this.#histories.delete(name)
+    if (trigger.delivery.breaker !== undefined) {
+      this.#options.metrics.forTrigger(name).breakerOpen(false)
+    }
+  }
+
+  #disable(trigger: TriggerManifest, name: string, reason: string): void {
+    if (!this.disabled.has(name)) {
+      this.#options.log.error({ function: name, error: reason }, 'function disabled: no start')
+    }
+    this.#disabled.set(trigger, { name, reason })
   }
 
   #flow(
@@ -108,19 +150,25 @@ export class Deliveries {
     subscriberOf: (hop: Hop | undefined) => OpenSubscriber,
   ): { delivery: Delivery; histories: Histories } {
     const own = subscriberOf(undefined)
-    const history = new DeliveryHistory(triggerName(trigger))
+    const known = this.#histories.get(triggerName(trigger)) ?? []
+    const historyOf = (name: string, step?: string): DeliveryHistory =>
+      known.find((one) => one.step === step)?.history ?? new DeliveryHistory(name)
+    const history = historyOf(triggerName(trigger))
     const histories: Histories = [{ history }]
     const { metrics, maxEventBytes } = this.#options
     const outputs = { of: trigger, output: plan.output, manifest: own.manifest, maxEventBytes }
+    const listening: Array<() => void> = []
+    this.#listening.set(trigger, listening)
     const source = this.#delivery(trigger, own, {
+      listening,
       ...outputsOf({ ...outputs, deadLetter: letterOfTrigger(trigger) }),
       history,
       metrics: metrics.forTrigger(triggerName(trigger)),
     })
     const open = (hop: Hop, subscriber: OpenSubscriber): RunningHop => {
-      const remembered = new DeliveryHistory(triggerName(hop.trigger))
+      const remembered = historyOf(triggerName(hop.trigger), hop.step)
       histories.push({ step: hop.step, history: remembered })
-      return this.#hop(trigger, hop, { subscriber, history: remembered })
+      return this.#hop(trigger, hop, { subscriber, history: remembered, listening })
     }
     const delivery = new FlowDelivery({
       trigger,
@@ -137,8 +185,9 @@ export class Deliveries {
   #hop(
     source: TriggerManifest,
     hop: Hop,
-    { subscriber, history }: { subscriber: OpenSubscriber; history: DeliveryHistory },
+    own: { subscriber: OpenSubscriber; history: DeliveryHistory; listening: Array<() => void> },
   ): RunningHop {
+    const { subscriber, history, listening } = own
     const { maxEventBytes } = this.#options
     const { trigger: of, output } = hop
     const metrics = this.#options.metrics.forTrigger(triggerName(of))
@@ -149,6 +198,7 @@ export class Deliveries {
         ...outputsOf({ of, output, manifest: subscriber.manifest, maxEventBytes, deadLetter }),
         history: stepHistory(history, causeOf),
         metrics,
+        listening,
       })
     })
   }
@@ -156,7 +206,12 @@ export class Deliveries {
   #delivery(
     trigger: TriggerManifest,
     subscriber: OpenSubscriber,
-    own: Pick<TriggerDeliveryOptions, 'toReply' | 'toDeadLetter' | 'history' | 'metrics'>,
+    {
+      listening,
+      ...own
+    }: Pick<TriggerDeliveryOptions, 'toReply' | 'toDeadLetter' | 'history' | 'metrics'> & {
+      listening: Array<() => void>
+    },
   ): TriggerDelivery {
     const { append, log } = this.#options
     const delivery = new TriggerDelivery({
@@ -168,7 +223,7 @@ export class Deliveries {
       nextId: () => ++this.#lastId,
       replayOf: (record) => headerText(record, DEAD_LETTER_HEADERS.replayOf),
     })
-    subscriber.listen((results) => delivery.take(results))
+    listening.push(subscriber.listen((results) => delivery.take(results)))
     return delivery
   }
 }

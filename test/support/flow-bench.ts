@@ -66,7 +66,7 @@ export async function flowBench(
   const metrics = createMetrics()
   const deliveries = new Deliveries({
     subscribers: { open: async (subscriber) => open(subscriber) },
-    flows,
+    flows: () => flows,
     append: async (records) =>
       records.map((record): AppendResult => {
         const { topic } = record
