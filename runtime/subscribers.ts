@@ -1,7 +1,7 @@
 /** Who handles events: one runner for each function, address or transformation, shared by its triggers. */
 import type { Logger } from './contract/log.ts'
 import type { FunctionManifest } from './contract/manifest.ts'
-import { subscriberName, type Subscriber } from './contract/subscriber.ts'
+import type { Subscriber } from './contract/subscriber.ts'
 import type {
   FunctionBundle,
   IsolatePool,
@@ -9,6 +9,7 @@ import type {
   SubscriberRunner,
 } from './contract/work.ts'
 
+import { transformFunction } from './isolate/transform-bundle.ts'
 import { createPassRunner } from './subscriber/pass.ts'
 
 export interface LoadedFunction {
@@ -41,7 +42,8 @@ export class Subscribers {
 
   /** Rejects when it cannot be opened, such as a function that does not load; each call says so. */
   open(subscriber: Subscriber): Promise<OpenSubscriber> {
-    const key = `${subscriber.kind} ${subscriberName(subscriber)}`
+    // What is behind a name may change, as the expression of a transformation.
+    const key = JSON.stringify(subscriber)
     const known = this.#open.get(key) ?? this.#start(subscriber)
     this.#open.set(key, known)
     return known
@@ -67,8 +69,11 @@ export class Subscribers {
       }
       case 'pass':
         return { runner: createPassRunner(onResults), listen }
+      case 'transform': {
+        const { manifest, bundle } = await transformFunction(subscriber)
+        return { runner: await this.#options.pool.open(manifest, bundle, onResults), listen }
+      }
       case 'http':
-      case 'transform':
         throw new Error(`a subscriber of kind ${subscriber.kind} is not served yet`)
     }
   }
