@@ -1,12 +1,13 @@
 /** Who handles events: one runner for each function, address or transformation, shared by its triggers. */
 import type { FunctionManifest } from './contract/manifest.ts'
-import { subscriberName, type Subscriber } from './contract/subscriber.ts'
+import type { Subscriber } from './contract/subscriber.ts'
 import type {
   FunctionBundle,
   IsolatePool,
   ResultListener,
   SubscriberRunner,
 } from './contract/work.ts'
+import { transformFunction } from './isolate/transform-bundle.ts'
 import type { HttpSubscribers } from './subscriber/http/subscribers.ts'
 import { createPassRunner } from './subscriber/pass.ts'
 import { SharedRunner } from './subscriber/share.ts'
@@ -59,12 +60,14 @@ export class Subscribers {
       }
       case 'pass':
         return shared(createPassRunner(onResults))
-      case 'http':
-        return shared(
-          this.#options.http.open({ ...subscriber, name: subscriberName(subscriber) }, onResults),
-        )
-      case 'transform':
-        throw new Error(`a subscriber of kind ${subscriber.kind} is not served yet`)
+      case 'http': {
+        const { http } = this.#options
+        return shared(http.open({ ...subscriber, name: subscriber.url }, onResults))
+      }
+      case 'transform': {
+        const { manifest, bundle } = await transformFunction(subscriber)
+        return shared(await this.#options.pool.open(manifest, bundle, onResults))
+      }
     }
   }
 

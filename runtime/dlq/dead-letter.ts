@@ -85,6 +85,18 @@ function errorAttributes(cause: DeadLetter): Record<string, AttributeValue> {
   }
 }
 
+function destOf({ namespace, subscriber }: Failed): string {
+  const name = subscriberName(subscriber)
+  return subscriber.kind === 'http' ? name : `/${namespace}/functions/${name}`
+}
+
+type Failed = Pick<FailedStep, 'namespace' | 'subscriber'>
+
+/** Who could not handle it: a step of a flow, or the trigger's own subscriber. */
+function failedAt({ step, trigger }: DeadLetter): Failed {
+  return step ?? trigger
+}
+
 /** Without an answer only the address is known. */
 function responseAttributes(
   { dest, status, body, extensions = {} }: FaultResponse,
@@ -106,20 +118,8 @@ function responseAttributes(
 function extensionsHeader(
   added: readonly string[],
 ): Array<readonly [name: string, value: string | Buffer]> {
-  const names = added.filter((name) => !isKnativeError(name) && name !== STEP)
+  const names = added.filter((name) => !isKnativeError(name))
   return names.length === 0 ? [] : [[DEAD_LETTER_HEADERS.extensions, names.join(' ')]]
-}
-
-function destOf({ namespace, subscriber }: Failed): string {
-  const name = subscriberName(subscriber)
-  return subscriber.kind === 'http' ? name : `/${namespace}/functions/${name}`
-}
-
-type Failed = Pick<FailedStep, 'namespace' | 'subscriber'>
-
-/** Who could not handle it: a step of a flow, or the trigger's own subscriber. */
-function failedAt({ step, trigger }: DeadLetter): Failed {
-  return step ?? trigger
 }
 
 /** An empty value of a JSON type is an event without data, but the record had bytes: none. */

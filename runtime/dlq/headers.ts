@@ -18,10 +18,10 @@ export const DEAD_LETTER_HEADERS = {
   replayOf: 'millrace-replay-of',
   /** `ref` of the dead letter whose data was edited. On the new dead letter and on its replay. */
   edited: 'millrace-edited',
-  /** Names of the attributes that an HTTP subscriber added by `kne-` headers, with spaces between. */
-  extensions: 'millrace-extensions',
   /** Of a flow: the step that failed, `namespace/name`. On replayed events: the step that they go to. */
   step: 'millrace-step',
+  /** Names of the attributes that an HTTP subscriber added by `kne-` headers, with spaces between. */
+  extensions: 'millrace-extensions',
 } as const
 
 const OWN: ReadonlySet<string> = new Set(Object.values(DEAD_LETTER_HEADERS))

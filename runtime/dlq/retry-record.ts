@@ -9,8 +9,6 @@ export interface RetryTopic {
   partitions: number
 }
 
-const ATTRIBUTE = 'ce_'
-const STEP = 'fnstep'
 /** A step that takes dead letters; see `DEAD_LETTER_SINK` of the flows. */
 const SINK = /[/.]dead-letter-sink$/
 
@@ -29,7 +27,7 @@ export function retryRecord(ref: string, letter: LogRecord, to: RetryTopic): App
     topic: to.topic,
     key: letter.key,
     value: letter.value,
-    headers: [...letter.headers.filter(([name]) => isOriginal(name, step, extensions)), ...added],
+    headers: [...letter.headers.filter(([name]) => isOriginal(name, extensions, step)), ...added],
     partitionBy:
       place === undefined
         ? (letter.key ?? partitionText(decodeRecord(letter).attributes))
@@ -38,16 +36,13 @@ export function retryRecord(ref: string, letter: LogRecord, to: RetryTopic): App
 }
 
 /** What is the event's own, not its dead letter's. A dead-letter sink's event says why it failed before. */
-function isOriginal(
-  name: Buffer,
-  step: string | undefined,
-  extensions: readonly string[],
-): boolean {
+function isOriginal(name: Buffer, extensions: readonly string[], step = ''): boolean {
   const text = name.toString()
   if (isOwnHeader(text)) return false
   if (!text.startsWith(ATTRIBUTE)) return true
   const attribute = text.slice(ATTRIBUTE.length)
-  if (isKnativeError(attribute)) return step !== undefined && SINK.test(step)
-  if (attribute === STEP && step !== undefined) return false
+  if (isKnativeError(attribute)) return SINK.test(step)
   return !extensions.includes(attribute)
 }
+
+const ATTRIBUTE = 'ce_'
