@@ -61,7 +61,8 @@ export class LiveBench {
     this.namespace = namespace
   }
 
-  async pipeline(topology: Topology): Promise<Pipeline> {
+  /** `broker`: another connection to the same log. */
+  async pipeline(topology: Topology, broker = this.broker): Promise<Pipeline> {
     const pool = new LocalPool((item) => {
       const id = item.event.attributes.id
       this.handled.push({ trigger: item.trigger, id })
@@ -71,7 +72,7 @@ export class LiveBench {
     })
     const bundle = { code: '', map: '' }
     const pipeline = await openPipeline({
-      broker: this.broker,
+      broker,
       pool,
       functions: ['one', 'two', 'broken'].map((name) => ({
         manifest: { ...manifestOf(this.namespace, name), namespace: '', triggers: [] },
