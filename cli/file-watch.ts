@@ -41,8 +41,11 @@ export class FileWatch {
       this.#watchFolder(path.dirname(one), (name) => isAt(name, path.basename(one)))
       const real = realPath(one)
       if (real === undefined) continue
-      if (isFolder(real)) this.#watchFolder(real, isResource, true)
-      else if (real !== one) {
+      if (isFolder(real)) {
+        this.#watchFolder(real, isResource, true)
+        // Watching folders below, Node does not see a link turn.
+        this.#watchFolder(real, (name) => name === MOUNTED_LINK)
+      } else if (real !== one) {
         this.#watchFolder(path.dirname(real), (name) => isAt(name, path.basename(real)))
       }
     }

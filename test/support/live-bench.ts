@@ -62,7 +62,8 @@ export class LiveBench {
     this.namespace = namespace
   }
 
-  async pipeline(topology: Topology): Promise<Pipeline> {
+  /** `broker`: another connection to the same log. */
+  async pipeline(topology: Topology, broker = this.broker): Promise<Pipeline> {
     const pool = new LocalPool((item) => {
       const id = item.event.attributes.id
       this.handled.push({ trigger: item.trigger, id })
@@ -74,7 +75,7 @@ export class LiveBench {
     this.#t.after(() => http.close(0))
     const bundle = { code: '', map: '' }
     const pipeline = await openPipeline({
-      broker: this.broker,
+      broker,
       pool,
       http,
       functions: ['one', 'two', 'broken'].map((name) => ({
