@@ -1,9 +1,9 @@
 /** Knative resources given to a command: by `-f`, or else by the configuration. */
-import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { Command } from 'commander'
 import { findingLine, type Finding } from '../k8s/read/resource.ts'
 import type { Config } from '../runtime/config/schema.ts'
+import { isMillraceError } from '../runtime/errors.ts'
 import { say } from './output.ts'
 
 export interface FileOptions {
@@ -22,13 +22,14 @@ export function resourcePaths({ file }: FileOptions, config: Config): readonly s
   return file ?? config.resources
 }
 
-/** Whether a path of the project is there: commands that read resources need no project. */
-export async function isThere(...parts: string[]): Promise<boolean> {
+/** Commands that read resources need no functions beside them. */
+export async function hasFunctions({ functions }: Config): Promise<boolean> {
+  const { discoverFunctions } = await import('../builder/discover.ts')
   try {
-    await stat(path.resolve(...parts))
+    await discoverFunctions(path.resolve(functions))
     return true
-  } catch {
-    // Not there, or not for us to see: whoever wants it says why.
+  } catch (error) {
+    if (!isMillraceError(error, 'FN_BUILD_FAILED')) throw error
     return false
   }
 }
