@@ -4,6 +4,7 @@ import path from 'node:path'
 import type { Command } from 'commander'
 import { findingLine, type Finding } from '../k8s/read/resource.ts'
 import type { Config } from '../runtime/config/schema.ts'
+import { isMillraceError } from '../runtime/errors.ts'
 import { say } from './output.ts'
 
 export interface FileOptions {
@@ -29,6 +30,18 @@ export async function isThere(...parts: string[]): Promise<boolean> {
     return true
   } catch {
     // Not there, or not for us to see: whoever wants it says why.
+    return false
+  }
+}
+
+/** Commands that read resources need no functions beside them. */
+export async function hasFunctions({ functions }: Config): Promise<boolean> {
+  const { discoverFunctions } = await import('../builder/discover.ts')
+  try {
+    await discoverFunctions(path.resolve(functions))
+    return true
+  } catch (error) {
+    if (!isMillraceError(error, 'FN_BUILD_FAILED')) throw error
     return false
   }
 }

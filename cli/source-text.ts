@@ -28,7 +28,9 @@ function oneLine(value: unknown): string {
 }
 
 function keyText(key: string): string {
-  return /^[A-Za-z_$][\w$]*$/.test(key) && key !== '__proto__' ? key : quoted(key)
+  // Written in any other way it would be the prototype.
+  if (key === '__proto__') return `['__proto__']`
+  return /^[A-Za-z_$][\w$]*$/.test(key) ? key : quoted(key)
 }
 
 /** With JSON's escapes, which JavaScript has too. */

@@ -7,7 +7,13 @@ import type { FunctionManifest } from '../../runtime/contract/manifest.ts'
 import type { Topology } from '../../runtime/contract/topology.ts'
 import { configOf, defineCommand, withConfigFlags } from '../command.ts'
 import { EXIT, print, say } from '../output.ts'
-import { isThere, resourcePaths, sayNotes, withFileFlag, type FileOptions } from '../resources.ts'
+import {
+  hasFunctions,
+  resourcePaths,
+  sayNotes,
+  withFileFlag,
+  type FileOptions,
+} from '../resources.ts'
 
 export function checkCommand(): Command {
   const { command, runs } = defineCommand<FileOptions & { json: boolean }>(
@@ -23,13 +29,13 @@ export function checkCommand(): Command {
   return runs(async (options) => {
     const config = configOf({ ...options })
     const paths = resourcePaths(options, config)
-    const hasFunctions = paths.length === 0 || (await isThere(config.functions))
-    const { findings, notes } = await check(config, paths, hasFunctions)
+    const withFunctions = paths.length === 0 || (await hasFunctions(config))
+    const { findings, notes } = await check(config, paths, withFunctions)
     for (const finding of findings) {
       print(options.json ? JSON.stringify(finding) : `${finding.kind}: ${finding.message}`)
     }
     for (const note of notes) say(note)
-    const checked = [...(hasFunctions ? [`${config.functions}/`] : []), ...paths]
+    const checked = [...(withFunctions ? [`${config.functions}/`] : []), ...paths]
     if (findings.length === 0) say(`${checked.join(', ')}: nothing found`)
     return findings.length === 0 ? EXIT.done : EXIT.findings
   })
@@ -38,7 +44,7 @@ export function checkCommand(): Command {
 async function check(
   config: Config,
   paths: readonly string[],
-  hasFunctions: boolean,
+  withFunctions: boolean,
 ): Promise<CheckReport> {
   const { checkProject, declaredFindings } = await import('../../builder/check.ts')
   const dirs = { projectDir: process.cwd(), functionsDir: config.functions }
@@ -55,7 +61,7 @@ async function check(
     found.push(...findings)
     return topology
   }
-  const { findings, notes } = hasFunctions
+  const { findings, notes } = withFunctions
     ? await checkProject(dirs, declare)
     : { findings: declaredFindings([], declare([])), notes: [] }
   sayNotes(found)

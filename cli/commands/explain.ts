@@ -1,4 +1,5 @@
 /** `fn explain`: which triggers match an event, and which clause failed. */
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { readManifest } from '../../builder/manifest-file.ts'
@@ -14,7 +15,7 @@ import { explain } from '../../runtime/filter/explain.ts'
 import { topologyOf } from '../../runtime/topology.ts'
 import { configOf, defineCommand, readInput, withConfigFlags } from '../command.ts'
 import { EXIT, print } from '../output.ts'
-import { isThere, resourcePaths, sayNotes, withFileFlag, type FileOptions } from '../resources.ts'
+import { resourcePaths, sayNotes, withFileFlag, type FileOptions } from '../resources.ts'
 import { runningTriggers } from '../triggers.ts'
 
 interface ExplainOptions {
@@ -82,7 +83,7 @@ async function triggersOf(config: Config, paths: readonly string[]): Promise<Tri
 }
 
 async function builtFunctions({ build }: Config): Promise<FunctionManifest[]> {
-  if (!(await isThere(build))) return []
+  if (!existsSync(build)) return []
   return (await readManifest(resolve(build))).functions
 }
 

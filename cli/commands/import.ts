@@ -13,7 +13,7 @@ import type { Topology } from '../../runtime/contract/topology.ts'
 import { MillraceError } from '../../runtime/errors.ts'
 import { configOf, defineCommand, withConfigFlags } from '../command.ts'
 import { EXIT, print, say } from '../output.ts'
-import { isThere, resourcePaths, withFileFlag, type FileOptions } from '../resources.ts'
+import { hasFunctions, resourcePaths, withFileFlag, type FileOptions } from '../resources.ts'
 import { sourceText } from '../source-text.ts'
 
 type KnownFunction = Pick<FunctionManifest, 'name' | 'namespace'>
@@ -69,10 +69,10 @@ async function importResources(config: Config, paths: readonly string[]): Promis
   }
 }
 
-async function functionsOf({ functions }: Config): Promise<KnownFunction[]> {
-  if (!(await isThere(functions))) return []
+async function functionsOf(config: Config): Promise<KnownFunction[]> {
+  if (!(await hasFunctions(config))) return []
   const { compileProject } = await import('../../builder/compile.ts')
-  const dirs = { projectDir: process.cwd(), functionsDir: functions }
+  const dirs = { projectDir: process.cwd(), functionsDir: config.functions }
   const compilation = await compileProject(dirs)
   for (const { error } of compilation.failures) say(error.message)
   return compilation.functions

@@ -236,6 +236,13 @@ describe('checkMetadata', () => {
     )
   })
 
+  it('lets a function leave its triggers to resources', () => {
+    for (const raw of [{}, { triggers: [] }, { concurrency: 2 }]) {
+      const { namespace, triggers } = checkMetadata(raw, WHERE)
+      assert.deepEqual([namespace, triggers], ['', []])
+    }
+  })
+
   it('refuses a time longer than a timer can wait', () => {
     const raw = { triggers: [{ broker: BROKER }], delivery: { backoffDelay: 'P25D' } }
     assert.match(refused(raw, 'FN_METADATA_INVALID').message, /backoffDelay: "P25D" is too long/)
