@@ -183,6 +183,10 @@ export const ERRORS = {
     retry: 'never',
     when: 'The named event, dead letter, topic or trigger is not there.',
   },
+  FN_CLI_REFUSED: {
+    retry: 'never',
+    when: 'A command would lose events or run them twice; it has done nothing.',
+  },
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof ERRORS

@@ -64,7 +64,7 @@ test('while one append is in flight, the waiting requests form one next append i
   assert.equal(log.appends.length, 2)
 })
 
-test('binary, structured and batched events become records of the topic of their broker', async (t) => {
+test('H2 binary, structured and batched events become records of the topic of their broker', async (t) => {
   const log = new OpenLog()
   const { port } = await startIngress(t, log)
   const requests: PostOptions[] = [
