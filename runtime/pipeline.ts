@@ -13,6 +13,7 @@ import {
   type Broker,
   type TopicPartition,
 } from './contract/broker.ts'
+import type { Event } from './contract/event.ts'
 import type { Logger } from './contract/log.ts'
 import { triggerName, type FunctionManifest, type TriggerManifest } from './contract/manifest.ts'
 import type { DeliveryTrace } from './contract/history.ts'
@@ -61,6 +62,8 @@ export interface PipelineOptions {
     /** Default 64. */
     maxTransactors?: number
   }
+  /** What the ingress asks of each event; throws for one that it refuses. */
+  checkEvent?: ((event: Event) => void) | undefined
   metrics: Metrics
   log: Logger
 }
@@ -112,6 +115,7 @@ function openIngress(options: PipelineOptions, append: Append): Promise<Ingress>
     trouble: () => broker.trouble(),
     maxEventBytes: limits.maxEventBytes,
     maxBufferBytes: limits.maxIngressBufferBytes,
+    checkEvent: options.checkEvent,
     metrics: metrics.ingress,
     log,
   })

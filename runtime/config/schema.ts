@@ -17,6 +17,7 @@ export const CONFIG_SCHEMA = {
     'port',
     'metricsPort',
     'functions',
+    'schemas',
     'build',
     'namespace',
     'app',
@@ -25,6 +26,7 @@ export const CONFIG_SCHEMA = {
     'maxBufferBytes',
     'maxUnfinishedOffsets',
     'invalidRecords',
+    'validate',
     'commitIntervalMs',
     'shutdownDeadlineMs',
     'isolation',
@@ -70,6 +72,12 @@ export const CONFIG_SCHEMA = {
       minLength: 1,
       default: 'functions',
       description: 'Folder of the function files',
+    },
+    schemas: {
+      type: 'string',
+      minLength: 1,
+      default: 'schemas',
+      description: 'Folder of the JSON Schemas of event types; it need not be there',
     },
     build: {
       type: 'string',
@@ -138,6 +146,13 @@ export const CONFIG_SCHEMA = {
       default: 'quarantine',
       description:
         'Records that are no CloudEvent: kept in the quarantine topic, wrapped into an event as a KafkaSource does, or dropped with a log line',
+    },
+    validate: {
+      type: 'string',
+      enum: ['off', 'ingress'],
+      default: 'off',
+      description:
+        'Where the data of events are checked against the schemas: nowhere, or at the ingress, which answers 400 for what does not fit',
     },
     commitIntervalMs: {
       type: 'integer',
