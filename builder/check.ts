@@ -1,6 +1,6 @@
 /**
  * What `fn check` finds: all that a build finds, wrong types, filters that no event can match, and
- * functions that answer themselves or each other for ever.
+ * functions that answer themselves or each other for ever, and schemas that changed under their readers.
  */
 import path from 'node:path'
 import { adviseFilters } from '../runtime/filter/advice.ts'
@@ -9,6 +9,7 @@ import { compileProject, type Compilation, type ProjectDirs } from './compile.ts
 import { discoverFunctions } from './discover.ts'
 import { findCircles, type FunctionReplies } from './reply-circles.ts'
 import { replyLiterals } from './reply-literals.ts'
+import { acceptSchemas as writeAccepted, baseline, changes } from './schemas/accepted.ts'
 import { checkTypes } from './type-check.ts'
 
 export interface Finding {
@@ -25,8 +26,18 @@ export interface CheckReport {
   notes: string[]
 }
 
-/** Writes nothing. Throws `FN_BUILD_FAILED` for a missing or empty functions folder. */
-export async function checkProject(dirs: ProjectDirs): Promise<CheckReport> {
+export interface CheckOptions extends ProjectDirs {
+  /** Absolute, or relative to the project: the last build, whose schemas may be compared with. */
+  buildDir?: string
+  /** From now on the schemas are held against these. Default false. */
+  acceptSchemas?: boolean
+}
+
+/**
+ * Writes nothing but accepted schemas. Throws `FN_BUILD_FAILED` for a missing or empty functions folder,
+ * `FN_SCHEMA_INVALID` for a damaged file of accepted schemas.
+ */
+export async function checkProject(dirs: CheckOptions): Promise<CheckReport> {
   const projectDir = path.resolve(dirs.projectDir)
   const { sources } = await discoverFunctions(path.resolve(projectDir, dirs.functionsDir))
   const [compilation, types] = await Promise.all([
@@ -37,12 +48,14 @@ export async function checkProject(dirs: ProjectDirs): Promise<CheckReport> {
     ),
   ])
   const { replies, notes } = repliesOf(compilation)
+  const schemas = await schemaFindings(compilation, dirs)
   return {
     findings: [
       ...buildFindings(compilation),
       ...types.errors.map((message): Finding => ({ kind: 'types', message })),
       ...filterFindings(compilation),
       ...circleFindings(replies),
+      ...schemas,
     ],
     notes: [...(types.skipped === undefined ? [] : [types.skipped]), ...notes],
   }
@@ -61,6 +74,23 @@ function buildFindings({ failures, warnings }: Compilation): Finding[] {
   ]
 }
 
+async function schemaFindings(
+  { catalog }: Compilation,
+  { projectDir, schemasDir = 'schemas', buildDir = '.millrace/build', acceptSchemas }: CheckOptions,
+): Promise<Finding[]> {
+  const dir = path.resolve(projectDir, schemasDir)
+  if (acceptSchemas === true) {
+    // Half of them would make the others look new the next time.
+    if (catalog.errors.length === 0) await writeAccepted(dir, catalog.schemas)
+    return []
+  }
+  const before = await baseline({
+    schemasDir: dir,
+    buildDir: path.resolve(projectDir, buildDir),
+  })
+  return changes(catalog, before).map((message) => ({ kind: 'advice', message }))
+}
+
 function filterFindings({ functions }: Compilation): Finding[] {
   return functions.flatMap(({ name, file, triggers }) =>
     triggers.flatMap((trigger) =>
@@ -72,7 +102,7 @@ function filterFindings({ functions }: Compilation): Finding[] {
   )
 }
 
-function repliesOf({ functions, bundles }: Compilation): {
+export function repliesOf({ functions, bundles }: Pick<Compilation, 'functions' | 'bundles'>): {
   replies: FunctionReplies[]
   notes: string[]
 } {

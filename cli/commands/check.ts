@@ -1,20 +1,25 @@
-/** `fn check`: everything that a build finds, types and advice, without writing anything. */
+/** `fn check`: everything that a build finds, types and advice. */
 import type { Command } from 'commander'
 import { configOf, defineCommand, withConfigFlags } from '../command.ts'
 import { EXIT, print, say } from '../output.ts'
 
 export function checkCommand(): Command {
-  const { command, runs } = defineCommand<{ json: boolean }>(
+  const { command, runs } = defineCommand<{ json: boolean; acceptSchemas: boolean }>(
     'check',
-    'metadata, types, filters that can never match, replies in circles; writes nothing',
+    'metadata, types, filters that can never match, replies in circles, schemas that changed',
   )
-  withConfigFlags(command, ['functions']).option('--json', 'one JSON object a line', false)
+  withConfigFlags(command, ['functions', 'schemas', 'build'])
+    .option('--accept-schemas', 'write down the schemas as those to compare with', false)
+    .option('--json', 'one JSON object a line', false)
   return runs(async (options) => {
     const { checkProject } = await import('../../builder/check.ts')
-    const { functions } = configOf({ ...options })
+    const { functions, schemas, build } = configOf({ ...options })
     const { findings, notes } = await checkProject({
       projectDir: process.cwd(),
       functionsDir: functions,
+      schemasDir: schemas,
+      buildDir: build,
+      acceptSchemas: options.acceptSchemas,
     })
     for (const finding of findings) {
       print(options.json ? JSON.stringify(finding) : `${finding.kind}: ${finding.message}`)
