@@ -1,5 +1,5 @@
 /** `fn dev`: build and run, and again on every save; one command, no container, no Kafka. */
-import { watch, type FSWatcher } from 'node:fs'
+import { existsSync, watch, type FSWatcher } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { Config } from '../../runtime/config/schema.ts'
@@ -31,7 +31,7 @@ class DevSession {
   readonly #config: Config
   readonly #projectDir: string
   #runtime: Runtime | undefined
-  #watcher: FSWatcher | undefined
+  readonly #watchers: FSWatcher[] = []
   #timer: NodeJS.Timeout | undefined
   /** One build and restart after another. */
   #turn: Promise<void> = Promise.resolve()
@@ -42,14 +42,21 @@ class DevSession {
   }
 
   async start(): Promise<void> {
-    const dir = resolve(this.#projectDir, this.#config.functions)
-    this.#watcher = watch(dir, { recursive: true }, () => this.#saved())
+    this.#watch(this.#config.functions)
+    // A project may do without schemas.
+    if (existsSync(resolve(this.#projectDir, this.#config.schemas)))
+      this.#watch(this.#config.schemas)
     await this.#reload()
     say(`watching ${this.#config.functions}/`)
   }
 
+  #watch(folder: string): void {
+    const dir = resolve(this.#projectDir, folder)
+    this.#watchers.push(watch(dir, { recursive: true }, () => this.#saved()))
+  }
+
   async stop(): Promise<void> {
-    this.#watcher?.close()
+    for (const watcher of this.#watchers) watcher.close()
     clearTimeout(this.#timer)
     await this.#turn
     await this.#runtime?.stop()
