@@ -21,7 +21,6 @@ import type { Metrics } from './telemetry/metrics.ts'
 
 export interface DeliveriesOptions {
   subscribers: Pick<Subscribers, 'open'>
-  /** As of now. */
   flows: () => readonly FlowManifest[]
   append: (records: readonly AppendRecord[]) => Promise<AppendResult[]>
   maxEventBytes: number
@@ -32,13 +31,17 @@ export interface DeliveriesOptions {
 /** What is remembered of a trigger's deliveries, step by step; the trigger's own subscriber has no name. */
 type Histories = Array<{ step?: string; history: DeliveryHistory }>
 
+/** `name`: of the subscriber. */
+interface Disabled {
+  name: string
+  reason: string
+}
+
 export class Deliveries {
   readonly #options: DeliveriesOptions
   readonly #byTrigger = new Map<TriggerManifest, Delivery>()
   readonly #histories = new Map<string, Histories>()
-  /** What ends the listening to results, of all steps of a trigger. */
-  readonly #listening = new Map<TriggerManifest, Array<() => void>>()
-  readonly #disabled = new Map<TriggerManifest, { subscriber: string; reason: string }>()
+  readonly #disabled = new Map<TriggerManifest, Disabled>()
   #settled = false
   #lastId = 0
 
@@ -48,9 +51,7 @@ export class Deliveries {
 
   /** Subscribers that could not be opened, with the reason; their triggers keep their place. */
   get disabled(): ReadonlyMap<string, string> {
-    return new Map(
-      [...this.#disabled.values()].map(({ subscriber, reason }) => [subscriber, reason]),
-    )
+    return new Map([...this.#disabled.values()].map(({ name, reason }) => [name, reason]))
   }
 
   /** Those that are open. */
@@ -92,12 +93,14 @@ export class Deliveries {
     return { ...first, trigger, attempts }
   }
 
-  /** A trigger whose subscriber, or that of a step which follows, cannot be opened is left out, told, and why. */
+  /**
+   * A trigger whose subscriber, or that of a step which follows, cannot be opened is left out, told, and
+   * the reason given.
+   */
   async open(trigger: TriggerManifest): Promise<Error | undefined> {
-    const { log, flows } = this.#options
     let subscriber = trigger.subscriber
     try {
-      const plan = planFlow(trigger, flows())
+      const plan = planFlow(trigger, this.#options.flows())
       const subscribers = new Map<Hop | undefined, OpenSubscriber>()
       for (const hop of [undefined, ...plan.hops]) {
         subscriber = hop?.trigger.subscriber ?? trigger.subscriber
@@ -112,12 +115,7 @@ export class Deliveries {
       return undefined
     } catch (error) {
       const failure = error instanceof Error ? error : new Error(String(error))
-      const reason = failure.message
-      const name = subscriberName(subscriber)
-      if (!this.disabled.has(name)) {
-        log.error({ function: name, error: reason }, 'function disabled: no start')
-      }
-      this.#disabled.set(trigger, { subscriber: name, reason })
+      this.#disable(trigger, subscriberName(subscriber), failure.message)
       return failure
     }
   }
@@ -125,8 +123,6 @@ export class Deliveries {
   /** Forgets a trigger of which nothing runs any more, or nothing that counts. Idempotent. */
   close(trigger: TriggerManifest): void {
     this.#disabled.delete(trigger)
-    for (const end of this.#listening.get(trigger) ?? []) end()
-    this.#listening.delete(trigger)
     if (!this.#byTrigger.delete(trigger)) return
     const name = triggerName(trigger)
     // Another one of the same name may have come for it.
@@ -137,27 +133,33 @@ export class Deliveries {
     }
   }
 
+  #disable(trigger: TriggerManifest, name: string, reason: string): void {
+    if (!this.disabled.has(name)) {
+      this.#options.log.error({ function: name, error: reason }, 'function disabled: no start')
+    }
+    this.#disabled.set(trigger, { name, reason })
+  }
+
   #flow(
     trigger: TriggerManifest,
     plan: FlowPlan,
     subscriberOf: (hop: Hop | undefined) => OpenSubscriber,
   ): { delivery: Delivery; histories: Histories } {
     const own = subscriberOf(undefined)
-    const name = triggerName(trigger)
-    // A changed trigger is still asked for what it did before.
-    const [former] = this.#histories.get(name) ?? []
-    const history = former?.history ?? new DeliveryHistory(name)
+    const known = this.#histories.get(triggerName(trigger)) ?? []
+    const historyOf = (name: string, step?: string): DeliveryHistory =>
+      known.find((one) => one.step === step)?.history ?? new DeliveryHistory(name)
+    const history = historyOf(triggerName(trigger))
     const histories: Histories = [{ history }]
     const { metrics, maxEventBytes } = this.#options
     const outputs = { of: trigger, output: plan.output, manifest: own.manifest, maxEventBytes }
     const source = this.#delivery(trigger, own, {
-      source: trigger,
       ...outputsOf({ ...outputs, deadLetter: letterOfTrigger(trigger) }),
       history,
-      metrics: metrics.forTrigger(name),
+      metrics: metrics.forTrigger(triggerName(trigger)),
     })
     const open = (hop: Hop, subscriber: OpenSubscriber): RunningHop => {
-      const remembered = new DeliveryHistory(triggerName(hop.trigger))
+      const remembered = historyOf(triggerName(hop.trigger), hop.step)
       histories.push({ step: hop.step, history: remembered })
       return this.#hop(trigger, hop, { subscriber, history: remembered })
     }
@@ -176,8 +178,9 @@ export class Deliveries {
   #hop(
     source: TriggerManifest,
     hop: Hop,
-    { subscriber, history }: { subscriber: OpenSubscriber; history: DeliveryHistory },
+    own: { subscriber: OpenSubscriber; history: DeliveryHistory },
   ): RunningHop {
+    const { subscriber, history } = own
     const { maxEventBytes } = this.#options
     const { trigger: of, output } = hop
     const metrics = this.#options.metrics.forTrigger(triggerName(of))
@@ -185,7 +188,6 @@ export class Deliveries {
       const causeOf: CauseOf = (record) => running.causeOf(record)
       const deadLetter = letterOfStep(source, hop, causeOf)
       return this.#delivery(of, subscriber, {
-        source,
         ...outputsOf({ of, output, manifest: subscriber.manifest, maxEventBytes, deadLetter }),
         history: stepHistory(history, causeOf),
         metrics,
@@ -196,25 +198,18 @@ export class Deliveries {
   #delivery(
     trigger: TriggerManifest,
     subscriber: OpenSubscriber,
-    {
-      source,
-      ...own
-    }: Pick<TriggerDeliveryOptions, 'toReply' | 'toDeadLetter' | 'history' | 'metrics'> & {
-      source: TriggerManifest
-    },
+    own: Pick<TriggerDeliveryOptions, 'toReply' | 'toDeadLetter' | 'history' | 'metrics'>,
   ): TriggerDelivery {
     const { append, log } = this.#options
-    const delivery = new TriggerDelivery({
+    const delivery: TriggerDelivery = new TriggerDelivery({
       ...own,
       trigger,
-      runner: subscriber.runner,
+      runner: subscriber.share((results) => delivery.take(results)),
       append,
       log,
       nextId: () => ++this.#lastId,
       replayOf: (record) => headerText(record, DEAD_LETTER_HEADERS.replayOf),
     })
-    const end = subscriber.listen((results) => delivery.take(results))
-    this.#listening.set(source, [...(this.#listening.get(source) ?? []), end])
     return delivery
   }
 }

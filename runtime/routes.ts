@@ -5,12 +5,12 @@ import type { Event } from './contract/event.ts'
 import { triggerName, type TriggerManifest } from './contract/manifest.ts'
 import type { BrokerManifest, Topology } from './contract/topology.ts'
 import { TriggerIndex } from './filter/trigger-index.ts'
-import { planFlow } from './flow/plan.ts'
+import { followsAlike } from './flow/plan.ts'
 
 /** Names, sorted. */
 export interface TopologyChange {
   added: string[]
-  /** Other filters, delivery, subscriber, … */
+  /** Other filters, delivery, subscriber, or a flow that follows. */
   changed: string[]
   removed: string[]
   brokersAdded: string[]
@@ -20,29 +20,31 @@ export interface TopologyChange {
 export class Routes {
   readonly topology: Topology
   /**
-   * One object for each trigger, the same as before if nothing but its filters changed: whoever handles
+   * One object for each trigger, the same as before if nothing but its filters changed, nor what follows
+   * from it: whoever handles
    * its events need not hear of that.
    */
   readonly triggers: readonly TriggerManifest[]
   readonly #indexes = new Map<string, TriggerIndex<TriggerManifest>>()
   readonly #brokers: Map<string, BrokerManifest>
+  readonly #wraps = new Map<string, TriggerManifest['wrap']>()
 
   /** Throws `FN_FILTER_INVALID`. */
   constructor(topology: Topology, before?: Routes) {
     this.topology = topology
     this.#brokers = new Map(topology.brokers.map((broker) => [broker.name, broker]))
     const known = new Map(before?.triggers.map((trigger) => [triggerName(trigger), trigger]))
-    const flowsChanged =
-      before !== undefined && !isDeepStrictEqual(before.topology.flows, topology.flows)
     const entries = topology.triggers.map((trigger) => {
       const same = known.get(triggerName(trigger))
       const isSame =
         same !== undefined &&
         isDeepStrictEqual(handling(same), handling(trigger)) &&
-        !(flowsChanged && leadElsewhere([same, before], [trigger, this]))
+        followsAlike(trigger, before?.topology.flows ?? [], topology.flows)
       return { filters: trigger.filters, value: isSame ? same : trigger }
     })
     this.triggers = entries.map(({ value }) => value)
+    for (const { topic, wrap } of this.triggers)
+      if (wrap !== undefined) this.#wraps.set(topic, wrap)
     for (const [topic, own] of Map.groupBy(entries, ({ value }) => value.topic)) {
       this.#indexes.set(topic, new TriggerIndex(own))
     }
@@ -55,6 +57,11 @@ export class Routes {
 
   topicOf(namespace: string, name: string): string | undefined {
     return this.#brokers.get(`${namespace}/${name}`)?.topic
+  }
+
+  /** The KafkaSource that reads this topic. */
+  kafkaSourceOf(topic: string): TriggerManifest['wrap'] {
+    return this.#wraps.get(topic)
   }
 
   /** `namespace/name`. */
@@ -83,12 +90,11 @@ export class Routes {
   changeSince(before: Routes): TopologyChange {
     const old = new Map(before.topology.triggers.map((one) => [triggerName(one), one]))
     const now = new Map(this.topology.triggers.map((one) => [triggerName(one), one]))
-    const flowsChanged = !isDeepStrictEqual(before.topology.flows, this.topology.flows)
     const isChanged = ([name, trigger]: [string, TriggerManifest]): boolean => {
       const was = old.get(name)
       if (was === undefined) return false
       if (!isDeepStrictEqual(declared(was), declared(trigger))) return true
-      return flowsChanged && leadElsewhere([was, before], [trigger, this])
+      return !followsAlike(trigger, before.topology.flows, this.topology.flows)
     }
     const [brokers, formerBrokers] = [this.brokerNames(), before.brokerNames()]
     return {
@@ -112,14 +118,4 @@ function declared(trigger: TriggerManifest): Omit<TriggerManifest, 'declaredIn'>
 
 function handling(trigger: TriggerManifest): TriggerManifest {
   return { ...declared(trigger), filters: [] }
-}
-
-/** Whether something else follows from a trigger within the process, because a flow is another. */
-function leadElsewhere(...both: Array<[TriggerManifest, Pick<Routes, 'topology'>]>): boolean {
-  try {
-    const [was, is] = both.map(([trigger, { topology }]) => planFlow(trigger, topology.flows))
-    return !isDeepStrictEqual(was, is)
-  } catch {
-    return true // whoever opens the trigger says what is wrong
-  }
 }

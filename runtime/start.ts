@@ -21,6 +21,7 @@ import { createIsolatePool } from './isolate/pool.ts'
 import { openPipeline, type Pipeline } from './pipeline.ts'
 import type { TopologyChange } from './routes.ts'
 import { removeRuntimeFile, writeRuntimeFile } from './runtime-file.ts'
+import { createHttpSubscribers } from './subscriber/http/subscribers.ts'
 import type { LoadedFunction } from './subscribers.ts'
 import { createHealthServer, type Readiness } from './telemetry/health-server.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
@@ -153,9 +154,12 @@ class Startup {
     })
     this.#open.push(() => pool.close())
     this.#walls = pool.walls()
+    const http = createHttpSubscribers({ maxReplyBytes: config.maxEventBytes })
+    this.#open.push(() => http.close(0))
     const pipeline = await openPipeline({
       broker,
       pool,
+      http,
       functions,
       topology: topologyOf(manifestsOf(functions), this.#options.declared),
       namespace: config.namespace,

@@ -42,6 +42,8 @@ export interface ChannelOptions {
   trigger: TriggerManifest
   topic: string
   partition: number
+  /** Its records are not in the log: they come from another delivery in this process. */
+  offLog?: boolean
   /** Called once an event has ended and everything that it caused is durable. */
   onSettled: (record: LogRecord, outcome: Outcome) => void
   /** Events began to wait for a retry; see `DeliveryChannel.waiting`. */

@@ -46,7 +46,14 @@ export class TriggerDelivery implements Delivery {
     this.#nextId = options.nextId
     this.#replayOf = options.replayOf
     this.#log = options.log
-    this.#dispatch = new Dispatch({ ...options, breaker: this.#breaker(options) })
+    this.#dispatch = new Dispatch({
+      ...options,
+      breaker: this.#breaker(options),
+      expired: (tasks) => {
+        this.#verdict.discard(tasks)
+        this.#moved()
+      },
+    })
     this.#turns = new Turns((lane) => this.#inLine(lane))
     this.#verdict = new Verdict({
       ...options,

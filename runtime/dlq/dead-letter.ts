@@ -10,12 +10,19 @@ import type { DeadLetter, FailedStep } from '../contract/delivery.ts'
 import type { AttributeValue, Event } from '../contract/event.ts'
 import { triggerName } from '../contract/manifest.ts'
 import { subscriberName } from '../contract/subscriber.ts'
-import type { Fault } from '../contract/outcome.ts'
-import { DEAD_LETTER_HEADERS, headerText, isEventHeader, isOwnHeader } from './headers.ts'
+import type { Fault, FaultResponse } from '../contract/outcome.ts'
+import {
+  DEAD_LETTER_HEADERS,
+  headerText,
+  isEventHeader,
+  isKnativeError,
+  isOwnHeader,
+} from './headers.ts'
 import { parseRef } from './ref.ts'
 
 /** Knative cuts the body of an error to 1,024 bytes before base64. */
 const MAX_ERROR_DATA_BYTES = 1_024
+const MAX_DEST_BYTES = 2_048
 /** What a dead letter adds must always fit: an event may be `maxEventBytes` itself. */
 const MAX_STACK_BYTES = 8 * 1024
 const MAX_MESSAGE_BYTES = 8 * 1024
@@ -49,6 +56,7 @@ export function deadLetterRecord(cause: DeadLetter, options: DeadLetterOptions):
       ...record.headers.filter(([name]) => isForeign(name)),
       ...encoded.headers,
       ...ownHeaders(cause, options.version),
+      ...extensionsHeader(Object.keys(added)),
     ],
   }
 }
@@ -66,7 +74,8 @@ export function sinkRecord(
 }
 
 function errorAttributes(cause: DeadLetter): Record<string, AttributeValue> {
-  const { fault } = cause
+  const { fault, event } = cause
+  if (fault.response !== undefined) return responseAttributes(fault.response, event)
   return {
     knativeerrordest: destOf(failedAt(cause)),
     knativeerrorcode: knativeCode(fault),
@@ -86,6 +95,31 @@ type Failed = Pick<FailedStep, 'namespace' | 'subscriber'>
 /** Who could not handle it: a step of a flow, or the trigger's own subscriber. */
 function failedAt({ step, trigger }: DeadLetter): Failed {
   return step ?? trigger
+}
+
+/** Without an answer only the address is known. */
+function responseAttributes(
+  { dest, status, body, extensions = {} }: FaultResponse,
+  { attributes }: Event,
+): Record<string, AttributeValue> {
+  const added: Record<string, AttributeValue> = {
+    knativeerrordest: cut(dest, MAX_DEST_BYTES).toString(),
+  }
+  if (status !== undefined) added['knativeerrorcode'] = String(status)
+  if (body !== undefined) added['knativeerrordata'] = body
+  for (const [name, value] of Object.entries(extensions)) {
+    // A subscriber that passes events on may know better where they failed; what the event says stays.
+    if (isKnativeError(name) || attributes[name] === undefined) added[name] = value
+  }
+  return added
+}
+
+/** So that a replay can take off what is not the event's. */
+function extensionsHeader(
+  added: readonly string[],
+): Array<readonly [name: string, value: string | Buffer]> {
+  const names = added.filter((name) => !isKnativeError(name))
+  return names.length === 0 ? [] : [[DEAD_LETTER_HEADERS.extensions, names.join(' ')]]
 }
 
 /** An empty value of a JSON type is an event without data, but the record had bytes: none. */

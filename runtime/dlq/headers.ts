@@ -20,12 +20,19 @@ export const DEAD_LETTER_HEADERS = {
   edited: 'millrace-edited',
   /** Of a flow: the step that failed, `namespace/name`. On replayed events: the step that they go to. */
   step: 'millrace-step',
+  /** Names of the attributes that an HTTP subscriber added by `kne-` headers, with spaces between. */
+  extensions: 'millrace-extensions',
 } as const
 
 const OWN: ReadonlySet<string> = new Set(Object.values(DEAD_LETTER_HEADERS))
 
 export function isOwnHeader(name: string): boolean {
   return OWN.has(name)
+}
+
+/** An attribute by which Knative says why an event failed. */
+export function isKnativeError(attribute: string): boolean {
+  return attribute.startsWith('knativeerror')
 }
 
 /** Part of the event itself: `record.ts` of the codec reads and writes it. */

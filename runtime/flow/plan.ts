@@ -2,10 +2,11 @@
  * What follows from one trigger within this process: a hop for each step of the flows that its output
  * enters, and for each subscriber that replies or dead letters are sent to.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { triggerName, type DeliveryPolicy, type TriggerManifest } from '../contract/manifest.ts'
 import { destinationName, type Destination, type Subscriber } from '../contract/subscriber.ts'
 import type { FlowManifest, FlowStep } from '../contract/topology.ts'
-import { MillraceError } from '../errors.ts'
+import { isMillraceError, MillraceError } from '../errors.ts'
 
 /** Where output goes: a topic of the log, or an address within this process, which no topic can have. */
 export type Address = string
@@ -71,6 +72,21 @@ function asTrigger(
 ): TriggerManifest {
   const { broker, topic, group, ordering, concurrency, startFrom } = source
   return { broker, topic, group, filters: [], ordering, concurrency, startFrom, ...own }
+}
+
+/** Whether the same follows from a trigger with these flows as with those. */
+export function followsAlike(
+  trigger: TriggerManifest,
+  some: readonly FlowManifest[],
+  others: readonly FlowManifest[],
+): boolean {
+  if (isDeepStrictEqual(some, others)) return true
+  try {
+    return isDeepStrictEqual(planFlow(trigger, some), planFlow(trigger, others))
+  } catch (error) {
+    if (!isMillraceError(error)) throw error
+    return false // it is refused when it is opened
+  }
 }
 
 /** Whoever has output: the trigger itself, or a step. */

@@ -78,6 +78,16 @@ test('binary, structured and batched events become records of the topic of their
   assert.ok(log.records.every(({ topic }) => topic === TOPIC))
 })
 
+test('what a multi-tenant broker adds to an event passes as any other extension', async (t) => {
+  const log = new OpenLog()
+  const { port } = await startIngress(t, log)
+  const added = { 'ce-knativebrokerttl': '0', 'ce-knativearrivaltime': '2026-01-02T03:04:05.678Z' }
+  assert.equal((await send(port, { headers: { ...EVENT_HEADERS, ...added } })).status, 202)
+  const headers = new Map(log.records[0]?.headers.map(([name, value]) => [name, value]))
+  assert.equal(headers.get('ce_knativebrokerttl'), '0')
+  assert.equal(headers.get('ce_knativearrivaltime'), '2026-01-02T03:04:05.678Z')
+})
+
 test('an empty batch is accepted and appends nothing', async (t) => {
   const log = new HeldLog()
   const { port } = await startIngress(t, log)

@@ -110,6 +110,16 @@ test('OPTIONS answers as http-webhook asks, and only an asker gets the WebHook h
   assert.equal(asked.headers['webhook-allowed-rate'], '*')
 })
 
+test("Knative's prober gets 200 and its hash from a broker that is there, and 404 from another", async (t) => {
+  const { port } = await startIngress(t, new OpenLog())
+  const probe = { method: 'GET', headers: { 'K-Network-Hash': 'a1b2c3' } }
+  const found = await send(port, probe)
+  assert.equal(found.status, 200)
+  assert.equal(found.headers['k-network-hash'], 'a1b2c3')
+  assert.equal((await send(port, { ...probe, path: '/events/other' })).status, 404)
+  assert.equal((await send(port, { ...probe, headers: {} })).status, 405)
+})
+
 test('2 MiB are refused with 413 in every mode, with and without a length', async (t) => {
   const log = new OpenLog()
   const { port, bufferedBytes } = await startIngress(t, log)

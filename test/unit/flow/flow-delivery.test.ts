@@ -247,6 +247,18 @@ describe('a dead letter of a step', () => {
     assert.deepEqual(b.settled, ['undefined:acked'])
   })
 
+  it('waits behind what its key already has at that step', async (t) => {
+    const b = await fails(t)
+    b.send('e2', 'k')
+    await b.turn()
+    await reply(b, 'a', 'e2', 'second')
+    const before = idAt(b, 'b')
+    await replay(b)
+    assert.equal(idAt(b, 'b'), before)
+    await b.answer('b', [done(b.runner('b').take(before))])
+    assert.equal(only(b.runner('b').submitted).event.attributes.type, 'priced')
+  })
+
   it('becomes a dead letter again when the step is no longer there', async (t) => {
     const b = await fails(t)
     await replay(b, 'events/s-kn-sequence-9')

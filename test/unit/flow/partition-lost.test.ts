@@ -46,12 +46,28 @@ describe('a flow whose partition goes', () => {
     const id = await atSecond(b)
     b.delivery.pause()
     let idle = false
-    const whenIdle = b.delivery.idle().then(() => (idle = true))
+    let settled: string[] = []
+    const whenIdle = b.delivery.idle().then(() => {
+      idle = true
+      settled = [...b.settled]
+    })
     await b.turn()
     assert.equal(idle, false, 'the step runs')
     await b.answer('b', [failed(b.runner('b').take(id))])
     await whenIdle
     assert.equal(b.channel.waiting, 1)
+    assert.deepEqual(settled, [])
+  })
+
+  it('has ended what was being written when it is idle', async (t) => {
+    const b = await flowBench(t, into(FLOW), [FLOW])
+    const id = await atSecond(b)
+    b.delivery.pause()
+    let settled: string[] = []
+    const whenIdle = b.delivery.idle().then(() => (settled = [...b.settled]))
+    await b.answer('b', [done(b.runner('b').take(id), [replyOf('shipped')])])
+    await whenIdle
+    assert.deepEqual(settled, ['e1:acked'])
   })
 
   it('lets nothing new start at any step while it is paused or held', async (t) => {
