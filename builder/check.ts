@@ -1,19 +1,26 @@
 /**
- * What `fn check` finds: all that a build finds, wrong types, filters that no event can match, and
- * functions that answer themselves or each other for ever.
+ * What `fn check` finds: all that a build finds, wrong types, filters that no event can match, functions
+ * that no trigger names, and functions that answer themselves or each other for ever.
  */
 import path from 'node:path'
 import { adviseFilters } from '../runtime/filter/advice.ts'
-import { triggerName } from '../runtime/contract/manifest.ts'
+import { triggerName, type FunctionManifest } from '../runtime/contract/manifest.ts'
+import { EMPTY_TOPOLOGY, type Topology } from '../runtime/contract/topology.ts'
+import { isMillraceError } from '../runtime/errors.ts'
+import { topologyOf } from '../runtime/topology.ts'
 import { compileProject, type Compilation, type ProjectDirs } from './compile.ts'
 import { discoverFunctions } from './discover.ts'
+import { idleFunctions } from './idle-functions.ts'
 import { findCircles, type FunctionReplies } from './reply-circles.ts'
 import { replyLiterals } from './reply-literals.ts'
 import { checkTypes } from './type-check.ts'
 
 export interface Finding {
-  /** `build`: the function cannot be built. `types`: TypeScript's. `advice`: most likely not meant. */
-  kind: 'build' | 'types' | 'advice'
+  /**
+   * `build`: the function cannot be built. `types`: TypeScript's. `resources`: what YAML declares is
+   * wrong. `advice`: most likely not meant.
+   */
+  kind: 'build' | 'types' | 'resources' | 'advice'
   /** Where one function is meant. */
   function?: string
   message: string
@@ -25,8 +32,14 @@ export interface CheckReport {
   notes: string[]
 }
 
-/** Writes nothing. Throws `FN_BUILD_FAILED` for a missing or empty functions folder. */
-export async function checkProject(dirs: ProjectDirs): Promise<CheckReport> {
+/**
+ * Writes nothing. `declare` says what stands beside the functions, such as triggers in YAML. Throws
+ * `FN_BUILD_FAILED` for a missing or empty functions folder.
+ */
+export async function checkProject(
+  dirs: ProjectDirs,
+  declare: (functions: readonly FunctionManifest[]) => Topology = () => EMPTY_TOPOLOGY,
+): Promise<CheckReport> {
   const projectDir = path.resolve(dirs.projectDir)
   const { sources } = await discoverFunctions(path.resolve(projectDir, dirs.functionsDir))
   const [compilation, types] = await Promise.all([
@@ -37,15 +50,60 @@ export async function checkProject(dirs: ProjectDirs): Promise<CheckReport> {
     ),
   ])
   const { replies, notes } = repliesOf(compilation)
+  const declared = declare(compilation.functions)
   return {
     findings: [
       ...buildFindings(compilation),
       ...types.errors.map((message): Finding => ({ kind: 'types', message })),
       ...filterFindings(compilation),
-      ...circleFindings(replies),
+      ...declaredFindings(compilation.functions, declared),
+      ...idleFunctions(compilation.functions, declared).map((idle): Finding => {
+        return { kind: 'advice', ...idle }
+      }),
+      ...circleFindings(replies.map((one) => withDeclared(one, declared))),
     ],
     notes: [...(types.skipped === undefined ? [] : [types.skipped]), ...notes],
   }
+}
+
+/** What is wrong with triggers that were declared beside functions, alone and together with theirs. */
+export function declaredFindings(
+  functions: readonly FunctionManifest[],
+  declared: Topology,
+): Finding[] {
+  return [
+    ...clashFindings(functions, declared),
+    ...declared.triggers.flatMap((trigger) =>
+      adviseFilters(trigger.filters).map((advice): Finding => {
+        const where = trigger.declaredIn === undefined ? '' : `${trigger.declaredIn}: `
+        return { kind: 'advice', message: `${where}trigger ${triggerName(trigger)}: ${advice}` }
+      }),
+    ),
+  ]
+}
+
+function clashFindings(functions: readonly FunctionManifest[], declared: Topology): Finding[] {
+  // Those among functions alone are the build's to find.
+  if (declared.triggers.length === 0) return []
+  try {
+    topologyOf(functions, declared)
+    return []
+  } catch (error) {
+    if (!isMillraceError(error, 'FN_NAME_CLASH')) throw error
+    return error.message.split('\n').map((message): Finding => ({ kind: 'resources', message }))
+  }
+}
+
+/** With the triggers that others declare for it and whose replies go to the broker. */
+function withDeclared(one: FunctionReplies, { triggers }: Topology): FunctionReplies {
+  const { manifest } = one
+  const more = triggers.filter(
+    ({ subscriber, reply }) =>
+      subscriber.kind === 'function' && subscriber.name === manifest.name && reply === undefined,
+  )
+  if (more.length === 0) return one
+  const namespace = manifest.namespace === '' ? (more[0]?.namespace ?? '') : manifest.namespace
+  return { ...one, manifest: { ...manifest, namespace, triggers: [...manifest.triggers, ...more] } }
 }
 
 function buildFindings({ failures, warnings }: Compilation): Finding[] {

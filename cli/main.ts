@@ -7,12 +7,14 @@ import { devCommand } from './commands/dev.ts'
 import { dlqCommand } from './commands/dlq.ts'
 import { eventsCommand } from './commands/events.ts'
 import { explainCommand } from './commands/explain.ts'
+import { importCommand } from './commands/import.ts'
 import { lagCommand } from './commands/lag.ts'
 import { mainJobCommand } from './commands/main-job.ts'
 import { pauseCommand } from './commands/pause.ts'
 import { resumeCommand } from './commands/resume.ts'
 import { sendCommand } from './commands/send.ts'
 import { startCommand } from './commands/start.ts'
+import { takeoverCommand } from './commands/takeover.ts'
 import { whyCommand } from './commands/why.ts'
 import { EXIT, report } from './output.ts'
 
@@ -33,11 +35,13 @@ const program = new Command('fn')
   .addCommand(sendCommand())
   .addCommand(eventsCommand())
   .addCommand(explainCommand())
+  .addCommand(importCommand())
   .addCommand(whyCommand())
   .addCommand(lagCommand())
   .addCommand(pauseCommand())
   .addCommand(resumeCommand())
   .addCommand(dlqCommand())
+  .addCommand(takeoverCommand())
   .addCommand(mainJobCommand(), { hidden: true })
 
 for (const command of withSubcommands(program)) command.exitOverride()

@@ -41,8 +41,6 @@ export class Deliveries {
   readonly #options: DeliveriesOptions
   readonly #byTrigger = new Map<TriggerManifest, Delivery>()
   readonly #histories = new Map<string, Histories>()
-  /** Ends what listens to the results of subscribers. */
-  readonly #listening = new Map<TriggerManifest, Array<() => void>>()
   readonly #disabled = new Map<TriggerManifest, Disabled>()
   #settled = false
   #lastId = 0
@@ -124,8 +122,6 @@ export class Deliveries {
 
   /** Forgets a trigger of which nothing runs any more, or nothing that counts. Idempotent. */
   close(trigger: TriggerManifest): void {
-    for (const stop of this.#listening.get(trigger) ?? []) stop()
-    this.#listening.delete(trigger)
     this.#disabled.delete(trigger)
     if (!this.#byTrigger.delete(trigger)) return
     const name = triggerName(trigger)
@@ -157,10 +153,7 @@ export class Deliveries {
     const histories: Histories = [{ history }]
     const { metrics, maxEventBytes } = this.#options
     const outputs = { of: trigger, output: plan.output, manifest: own.manifest, maxEventBytes }
-    const listening: Array<() => void> = []
-    this.#listening.set(trigger, listening)
     const source = this.#delivery(trigger, own, {
-      listening,
       ...outputsOf({ ...outputs, deadLetter: letterOfTrigger(trigger) }),
       history,
       metrics: metrics.forTrigger(triggerName(trigger)),
@@ -168,7 +161,7 @@ export class Deliveries {
     const open = (hop: Hop, subscriber: OpenSubscriber): RunningHop => {
       const remembered = historyOf(triggerName(hop.trigger), hop.step)
       histories.push({ step: hop.step, history: remembered })
-      return this.#hop(trigger, hop, { subscriber, history: remembered, listening })
+      return this.#hop(trigger, hop, { subscriber, history: remembered })
     }
     const delivery = new FlowDelivery({
       trigger,
@@ -185,9 +178,9 @@ export class Deliveries {
   #hop(
     source: TriggerManifest,
     hop: Hop,
-    own: { subscriber: OpenSubscriber; history: DeliveryHistory; listening: Array<() => void> },
+    own: { subscriber: OpenSubscriber; history: DeliveryHistory },
   ): RunningHop {
-    const { subscriber, history, listening } = own
+    const { subscriber, history } = own
     const { maxEventBytes } = this.#options
     const { trigger: of, output } = hop
     const metrics = this.#options.metrics.forTrigger(triggerName(of))
@@ -198,7 +191,6 @@ export class Deliveries {
         ...outputsOf({ of, output, manifest: subscriber.manifest, maxEventBytes, deadLetter }),
         history: stepHistory(history, causeOf),
         metrics,
-        listening,
       })
     })
   }
@@ -206,24 +198,18 @@ export class Deliveries {
   #delivery(
     trigger: TriggerManifest,
     subscriber: OpenSubscriber,
-    {
-      listening,
-      ...own
-    }: Pick<TriggerDeliveryOptions, 'toReply' | 'toDeadLetter' | 'history' | 'metrics'> & {
-      listening: Array<() => void>
-    },
+    own: Pick<TriggerDeliveryOptions, 'toReply' | 'toDeadLetter' | 'history' | 'metrics'>,
   ): TriggerDelivery {
     const { append, log } = this.#options
-    const delivery = new TriggerDelivery({
+    const delivery: TriggerDelivery = new TriggerDelivery({
       ...own,
       trigger,
-      runner: subscriber.runner,
+      runner: subscriber.share((results) => delivery.take(results)),
       append,
       log,
       nextId: () => ++this.#lastId,
       replayOf: (record) => headerText(record, DEAD_LETTER_HEADERS.replayOf),
     })
-    listening.push(subscriber.listen((results) => delivery.take(results)))
     return delivery
   }
 }

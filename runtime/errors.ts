@@ -106,7 +106,7 @@ export const ERRORS = {
   FN_METADATA_INVALID: { retry: 'never', when: "A function's `metadata` breaks the schema." },
   FN_FILTER_INVALID: {
     retry: 'never',
-    when: 'A filter that means nothing, such as an empty value.',
+    when: 'A filter that means nothing, such as an empty value, or a CESQL expression with a fault.',
   },
   FN_MANIFEST_INVALID: {
     retry: 'never',
@@ -182,6 +182,10 @@ export const ERRORS = {
   FN_CLI_NOT_FOUND: {
     retry: 'never',
     when: 'The named event, dead letter, topic or trigger is not there.',
+  },
+  FN_CLI_REFUSED: {
+    retry: 'never',
+    when: 'A command would lose events or run them twice; it has done nothing.',
   },
 } as const satisfies Record<string, ErrorEntry>
 

@@ -1,6 +1,6 @@
 /** publish and dlq: what the results of a subscriber become, and where they go. */
 import { deadLetterTopic } from './broker/names.ts'
-import { checkGivenAttributes } from './codec/attributes.ts'
+import { checkReplyAttributes } from './codec/extensions.ts'
 import { encodeRecord } from './codec/record.ts'
 import type { DeadLetter } from './contract/delivery.ts'
 import type { Attributes } from './contract/event.ts'
@@ -63,7 +63,7 @@ function repliesOf({ of, output, manifest, maxEventBytes }: OutputOptions): Outp
       origin: { ...origin, cause },
       topic,
       maxEventBytes,
-      check: checkGivenAttributes,
+      check: checkReplyAttributes,
       encode: encodeRecord,
     })
     return topic === NOWHERE ? undefined : record

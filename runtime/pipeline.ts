@@ -27,6 +27,7 @@ import { controlTopic, retryTopic } from './broker/names.ts'
 import { Consumer } from './consumer/consumer.ts'
 import type { TriggerSet } from './consumer/consumer-options.ts'
 import { unfinishedAfter } from './consumer/finished-offsets.ts'
+import type { HttpSubscribers } from './subscriber/http/subscribers.ts'
 import { Subscribers, type LoadedFunction } from './subscribers.ts'
 import { Deliveries } from './deliveries.ts'
 import { createParkingLot } from './dlq/parking-lot.ts'
@@ -41,6 +42,7 @@ import type { Metrics } from './telemetry/metrics.ts'
 export interface PipelineOptions {
   broker: Broker
   pool: IsolatePool
+  http: HttpSubscribers
   functions: readonly LoadedFunction[]
   /** What is served at first; see `Pipeline.apply`. */
   topology: Topology
@@ -104,7 +106,7 @@ class LivePipeline implements Pipeline {
   #applying: Promise<unknown> = Promise.resolve()
 
   constructor(options: PipelineOptions) {
-    const { broker, pool, limits, metrics, log } = options
+    const { broker, pool, http, limits, metrics, log } = options
     this.#options = options
     this.#routes = new Routes(options.topology)
     this.#nextRoutes = this.#routes
@@ -116,7 +118,7 @@ class LivePipeline implements Pipeline {
     this.#deliveries = new Deliveries({
       subscribers: new Subscribers({
         pool,
-        log,
+        http,
         get functions() {
           return functions()
         },
@@ -240,14 +242,18 @@ class LivePipeline implements Pipeline {
       broker,
       group,
       ...this.#triggerSet(this.#routes),
-      ...invalidRecords(limits.invalidRecords, { append, log }),
+      ...invalidRecords(limits.invalidRecords, {
+        append,
+        kafkaSourceOf: (topic) => this.#routes.kafkaSourceOf(topic),
+        log,
+      }),
       openChannel: (channel) => openChannel(broker, deliveries, channel),
       ledger: (trigger) => metrics.forTrigger(triggerName(trigger)),
       settleDown: () => deliveries.settleDown(),
       goOn: () => deliveries.goOn(),
       retire: async (trigger) => {
         const delivery = deliveries.of(trigger)
-        delivery?.hold(true)
+        delivery?.retire()
         if (delivery !== undefined) await within(RETIRE_MS, delivery.idle())
       },
       setPaused: (trigger, paused) => deliveries.of(trigger)?.hold(paused),

@@ -27,6 +27,7 @@ export class Routes {
   readonly triggers: readonly TriggerManifest[]
   readonly #indexes = new Map<string, TriggerIndex<TriggerManifest>>()
   readonly #brokers: Map<string, BrokerManifest>
+  readonly #wraps = new Map<string, TriggerManifest['wrap']>()
 
   /** Throws `FN_FILTER_INVALID`. */
   constructor(topology: Topology, before?: Routes) {
@@ -42,6 +43,8 @@ export class Routes {
       return { filters: trigger.filters, value: isSame ? same : trigger }
     })
     this.triggers = entries.map(({ value }) => value)
+    for (const { topic, wrap } of this.triggers)
+      if (wrap !== undefined) this.#wraps.set(topic, wrap)
     for (const [topic, own] of Map.groupBy(entries, ({ value }) => value.topic)) {
       this.#indexes.set(topic, new TriggerIndex(own))
     }
@@ -54,6 +57,11 @@ export class Routes {
 
   topicOf(namespace: string, name: string): string | undefined {
     return this.#brokers.get(`${namespace}/${name}`)?.topic
+  }
+
+  /** The KafkaSource that reads this topic. */
+  kafkaSourceOf(topic: string): TriggerManifest['wrap'] {
+    return this.#wraps.get(topic)
   }
 
   /** `namespace/name`. */

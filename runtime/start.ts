@@ -21,6 +21,7 @@ import { createIsolatePool } from './isolate/pool.ts'
 import { openPipeline, type Pipeline } from './pipeline.ts'
 import type { TopologyChange } from './routes.ts'
 import { removeRuntimeFile, writeRuntimeFile } from './runtime-file.ts'
+import { createHttpSubscribers } from './subscriber/http/subscribers.ts'
 import type { LoadedFunction } from './subscribers.ts'
 import { createHealthServer, type Readiness } from './telemetry/health-server.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
@@ -33,6 +34,8 @@ export interface StartOptions {
   log: Logger
   /** What is declared beside the functions. Default: nothing. */
   declared?: Topology
+  /** There is no build to read: all that is served is declared. */
+  withoutBuild?: boolean
 }
 
 export interface Runtime {
@@ -86,8 +89,8 @@ class Startup {
   }
 
   async run(): Promise<Runtime> {
-    const { config, projectDir, log } = this.#options
-    const functions = await loadFunctions(resolve(projectDir, config.build))
+    const { config, projectDir, log, withoutBuild = false } = this.#options
+    const functions = withoutBuild ? [] : await loadFunctions(resolve(projectDir, config.build))
     const metricsAt = await this.#serveHealth()
     const broker = await openLog(config, projectDir, log)
     this.#broker = broker
@@ -151,9 +154,12 @@ class Startup {
     })
     this.#open.push(() => pool.close())
     this.#walls = pool.walls()
+    const http = createHttpSubscribers({ maxReplyBytes: config.maxEventBytes })
+    this.#open.push(() => http.close(0))
     const pipeline = await openPipeline({
       broker,
       pool,
+      http,
       functions,
       topology: topologyOf(manifestsOf(functions), this.#options.declared),
       namespace: config.namespace,
@@ -185,6 +191,7 @@ class Startup {
       socket,
       broker,
       cursors,
+      topology: () => pipeline.topology,
       deliveries: ({ trigger, offset, ...at }) => pipeline.delivery(trigger, at, offset),
     })
     this.#open.push(() => server.close())

@@ -1,47 +1,58 @@
 /** `fn explain`: which triggers match an event, and which clause failed. */
-import { decodeJson } from '../../runtime/codec/json-format.ts'
-import { triggerName, type Manifest } from '../../runtime/contract/manifest.ts'
-import { subscriberName } from '../../runtime/contract/subscriber.ts'
-import { explain } from '../../runtime/filter/explain.ts'
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { readManifest } from '../../builder/manifest-file.ts'
+import { decodeJson } from '../../runtime/codec/json-format.ts'
+import type { Config } from '../../runtime/config/schema.ts'
+import {
+  triggerName,
+  type FunctionManifest,
+  type TriggerManifest,
+} from '../../runtime/contract/manifest.ts'
+import { destinationName, subscriberName } from '../../runtime/contract/subscriber.ts'
+import { explain } from '../../runtime/filter/explain.ts'
+import { topologyOf } from '../../runtime/topology.ts'
 import { configOf, defineCommand, readInput, withConfigFlags } from '../command.ts'
 import { EXIT, print } from '../output.ts'
+import { resourcePaths, sayNotes, withFileFlag, type FileOptions } from '../resources.ts'
+import { runningTriggers } from '../triggers.ts'
 
 interface ExplainOptions {
   event: Buffer
-  manifest: Manifest
+  triggers: readonly TriggerManifest[]
   json: boolean
 }
 
 export function explainCommand(): Command {
-  const { command, runs } = defineCommand<{ event: string; json: boolean }>(
+  const { command, runs } = defineCommand<FileOptions & { event: string; json: boolean }>(
     'explain',
     'which triggers match an event, and which clause failed',
   )
-  withConfigFlags(command, ['build'])
+  withConfigFlags(command, ['build', 'services'])
     .requiredOption('--event <file>', 'a CloudEvent in the JSON format, or - for standard input')
     .option('--json', 'one JSON object a line', false)
-  return runs(async (options) =>
-    runExplain({
+  withFileFlag(command, 'Knative resources, beside the build if there is one')
+  return runs(async (options) => {
+    const config = configOf({ ...options })
+    return runExplain({
       event: await readInput(options.event),
-      manifest: await readManifest(resolve(configOf({ ...options }).build)),
+      triggers: await triggersOf(config, resourcePaths(options, config)),
       json: options.json,
-    }),
-  )
+    })
+  })
 }
 
-function runExplain({ event: body, manifest, json }: ExplainOptions): number {
+function runExplain({ event: body, triggers, json }: ExplainOptions): number {
   const event = decodeJson(body)
-  for (const trigger of manifest.functions.flatMap((one) => one.triggers)) {
+  for (const trigger of triggers) {
     const name = triggerName(trigger)
     const { matches, failed } = explain(event, trigger.filters)
     if (json) {
       print(JSON.stringify({ trigger: name, matches, failed }))
       continue
     }
-    print(`${matches ? 'matches' : 'no     '}  ${name} → ${subscriberName(trigger.subscriber)}`)
+    print(`${matches ? 'matches' : 'no     '}  ${name} → ${whereTo(trigger)}`)
     for (const { clause, expected, actual } of failed) {
       print(
         `           ${clause}: expected ${JSON.stringify(expected)}, is ${JSON.stringify(actual)}`,
@@ -49,4 +60,35 @@ function runExplain({ event: body, manifest, json }: ExplainOptions): number {
     }
   }
   return EXIT.done
+}
+
+/** Steps of flows are left out: no event of a broker reaches them but by the trigger before them. */
+async function triggersOf(config: Config, paths: readonly string[]): Promise<TriggerManifest[]> {
+  if (paths.length === 0) {
+    const served = await runningTriggers()
+    if (served !== undefined) return served.filter(({ step }) => step === undefined)
+    const { functions } = await readManifest(resolve(config.build))
+    return functions.flatMap((one) => one.triggers)
+  }
+  const functions = await builtFunctions(config)
+  const { loadResources, refuseErrors } = await import('../../k8s/read/load.ts')
+  const { servicesOf } = await import('../../runtime/config/services.ts')
+  const { topology, findings } = await loadResources(paths, {
+    functions,
+    services: servicesOf(config),
+  })
+  sayNotes(findings)
+  refuseErrors(findings)
+  return topologyOf(functions, topology).triggers.filter(({ step }) => step === undefined)
+}
+
+async function builtFunctions({ build }: Config): Promise<FunctionManifest[]> {
+  if (!existsSync(build)) return []
+  return (await readManifest(resolve(build))).functions
+}
+
+function whereTo({ subscriber, reply }: TriggerManifest): string {
+  return subscriber.kind === 'pass' && reply !== undefined
+    ? destinationName(reply)
+    : subscriberName(subscriber)
 }

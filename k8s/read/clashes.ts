@@ -23,6 +23,7 @@ export function refuseClashes(compilation: Compilation): void {
       if (other === undefined || resource === undefined) continue
       const at = { resource, path: ['metadata', 'name'] }
       compilation.error(at, `would share the ${what} with ${other}; rename one of them`)
+      break
     }
   }
 }

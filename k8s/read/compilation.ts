@@ -91,10 +91,10 @@ export class Compilation {
     this.#add('note', at, message)
   }
 
-  /** In the order of the resources, each once. */
+  /** In the order in which they stand, each once. */
   findings(): Finding[] {
     return [...this.#findings.values()]
-      .toSorted((a, b) => a.order - b.order)
+      .toSorted((a, b) => a.order - b.order || lineIn(a.finding) - lineIn(b.finding))
       .map(({ finding }) => finding)
   }
 
@@ -103,6 +103,11 @@ export class Compilation {
     const order = this.#order.get(resource) ?? this.#order.size
     this.#findings.set(JSON.stringify(finding), { order, finding })
   }
+}
+
+/** Of a resource without lines, 0: then findings stay in the order in which they were made. */
+function lineIn({ place }: Finding): number {
+  return Number(/:(\d+)$/.exec(place)?.[1] ?? 0)
 }
 
 export function within({ resource, path }: At, ...more: Path): At {

@@ -1,12 +1,13 @@
 /** Resources to what Millrace runs for them. Pure: whatever is wrong is a finding. */
 import { isRecord } from '../../runtime/contract/schema-problems.ts'
 import type { Topology } from '../../runtime/contract/topology.ts'
-import { bodyProblems } from './bodies.ts'
+import { bodyProblems, type EventTransformSpec } from './bodies.ts'
 import { compileBrokers } from './broker.ts'
 import { compileChannels, compileSubscriptions } from './channel.ts'
 import { refuseCircles } from './circles.ts'
 import { refuseClashes } from './clashes.ts'
-import { Compilation, type CompileOptions, type Known } from './compilation.ts'
+import { Compilation, objectName, specOf, type CompileOptions, type Known } from './compilation.ts'
+import { destinationOf } from './destination.ts'
 import { compileKafkaSources } from './kafka-source.ts'
 import { kindOf } from './kinds.ts'
 import { compileParallels } from './parallel.ts'
@@ -41,6 +42,7 @@ export function compileResources(
   compileSequences(compilation)
   compileParallels(compilation)
   compileKafkaSources(compilation)
+  checkTransforms(compilation)
   noteServices(compilation)
   refuseCircles(compilation)
   refuseClashes(compilation)
@@ -88,9 +90,22 @@ function withoutNulls(value: unknown, path: Path): unknown {
   )
 }
 
+/** They are compiled where they are used; one that nobody uses has a sink that may be wrong all the same. */
+function checkTransforms(compilation: Compilation): void {
+  const transforms = compilation.of('EventTransform')
+  // No flow is made of what only stands here.
+  const via = transforms.map(objectName)
+  for (const known of transforms) {
+    const { sink } = specOf<EventTransformSpec>(known)
+    const at = { resource: known.resource, path: ['spec', 'sink'] }
+    if (sink !== undefined) destinationOf(sink, { compilation, at, via })
+  }
+}
+
 function refuseDoubles(compilation: Compilation): void {
   const first = new Map<string, Resource>()
-  for (const { kind, resource } of compilation.known) {
+  for (const known of compilation.known) {
+    const { kind, resource } = known
     const key = `${kind} ${resource.namespace}/${resource.name}`
     const other = first.get(key)
     if (other === undefined) {
@@ -101,5 +116,6 @@ function refuseDoubles(compilation: Compilation): void {
       { resource, path: ['metadata', 'name'] },
       `a ${resource.kind} ${resource.namespace}/${resource.name} stands at ${other.place([])} already; keep one of them`,
     )
+    known.broken = true
   }
 }

@@ -69,7 +69,7 @@ function compileKafkaSource(known: Known, compilation: Compilation): void {
     const trigger: TriggerManifest = {
       namespace: resource.namespace,
       ...namesOf(known, topic, topics.length > 1),
-      broker: `${resource.namespace}/${topic}`,
+      broker: brokerOfTopic(topic, compilation),
       topic,
       filters: [],
       ordering,
@@ -82,9 +82,16 @@ function compileKafkaSource(known: Known, compilation: Compilation): void {
       declaredIn: resource.place([]),
     }
     compilation.triggers.set(trigger, { resource, path: ['metadata', 'name'] })
-    const broker = { name: trigger.broker, topic }
-    if (!compilation.brokers.has(broker.name)) compilation.brokers.set(broker.name, broker)
   }
+}
+
+/**
+ * A topic that no broker has is nobody's but Kafka's: sources of all namespaces that read it call it the
+ * same, and the ingress takes no events for it.
+ */
+function brokerOfTopic(topic: string, { brokers }: Compilation): string {
+  const own = [...brokers.values()].find((broker) => broker.topic === topic)
+  return own?.name ?? `kafka/${topic}`
 }
 
 /** Knative makes up a group where none is given, at random; ours must be the same each time. */

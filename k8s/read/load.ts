@@ -16,6 +16,8 @@ export interface LoadedResources {
 
 /** Far beyond what people write, and little enough to parse. */
 const MAX_FILE_BYTES = 16 * 1024 * 1024
+/** Hidden files, and what packages bring. */
+const NOT_MEANT = /(^|[\\/])(\.|node_modules[\\/])/
 const ENDINGS = ['.yaml', '.yml', '.json']
 
 /**
@@ -66,8 +68,11 @@ async function filesOf(named: string, findings: Finding[]): Promise<string[]> {
     if (!(await stat(named)).isDirectory()) return [named]
     const entries = await readdir(named, { recursive: true, withFileTypes: true })
     const files = entries
-      .filter((entry) => entry.isFile() && ENDINGS.includes(path.extname(entry.name)))
+      // In a mounted ConfigMap, every file is a link into a hidden folder.
+      .filter((entry) => entry.isFile() || entry.isSymbolicLink())
+      .filter((entry) => ENDINGS.includes(path.extname(entry.name)))
       .map((entry) => path.join(entry.parentPath, entry.name))
+      .filter((file) => !NOT_MEANT.test(path.relative(named, file)))
       .toSorted()
     if (files.length === 0) {
       findings.push(unreadable(named, `holds no file that ends in ${ENDINGS.join(', ')}`))

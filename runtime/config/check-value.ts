@@ -56,16 +56,10 @@ function checkString(schema: KeySchema, value: unknown): Checked {
 
 function checkList({ items }: KeySchema, value: unknown): Checked {
   const entry = items === undefined ? undefined : new RegExp(items.pattern)
-  const isEntry = (one: unknown): boolean =>
-    typeof one === 'string' && entry?.test(one) === true && hasPort(one)
+  const isEntry = (one: unknown): boolean => typeof one === 'string' && entry?.test(one) === true
   if (Array.isArray(value) && value.every(isEntry)) return { ok: true, value }
   const bad = Array.isArray(value) ? value.find((one) => !isEntry(one)) : value
-  return wrong('host:port for each broker, for example kafka-0:9092,kafka-1:9092', bad)
-}
-
-function hasPort(address: string): boolean {
-  const port = Number(address.slice(address.lastIndexOf(':') + 1))
-  return port >= 1 && port <= 65_535
+  return wrong(items?.description ?? 'a list', bad)
 }
 
 function wrong(what: string, value: unknown): Checked {

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { nearest } from '../contract/nearest.ts'
-import { isRecord } from '../contract/schema-problems.ts'
+import { isRecord, shown } from '../contract/schema-problems.ts'
 import { MillraceError } from '../errors.ts'
 import { checkText, checkValue } from './check-value.ts'
 import {
@@ -17,6 +17,7 @@ import {
   type Config,
   type ConfigKey,
 } from './schema.ts'
+import { splitService } from './services.ts'
 
 export const CONFIG_FILE = 'millrace.config.json'
 
@@ -79,6 +80,12 @@ function contradictions(config: Config, origins: ReadonlyMap<ConfigKey, string>)
   for (const key of ['maxIngressBufferBytes', 'maxBufferBytes'] as const) {
     if (config[key] < config.maxEventBytes) {
       problems.push(`${named(key)} must not be below ${named('maxEventBytes')}`)
+    }
+  }
+  for (const entry of config.services) {
+    const [name, url] = splitService(entry)
+    if (!URL.canParse(url)) {
+      problems.push(`services (${origins.get('services')}): ${name} has no URL, but ${shown(url)}`)
     }
   }
   return problems

@@ -7,6 +7,12 @@
  */
 import type { XStatic } from 'typebox/schema'
 
+/** 1 to 65535. */
+const PORT =
+  '([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])'
+/** As Kubernetes allows it. */
+const OBJECT_NAME = '[a-z0-9]([-a-z0-9.]*[a-z0-9])?'
+
 export const CONFIG_SCHEMA = {
   type: 'object',
   additionalProperties: false,
@@ -31,11 +37,17 @@ export const CONFIG_SCHEMA = {
     'logLevel',
     'logFormat',
     'adminSocket',
+    'resources',
+    'services',
   ],
   properties: {
     brokers: {
       type: 'array',
-      items: { type: 'string', pattern: '^([^\\s,:/]+|\\[[0-9a-fA-F:]+\\]):[0-9]{1,5}$' },
+      items: {
+        type: 'string',
+        pattern: `^([^\\s,:/]+|\\[[0-9a-fA-F:]+\\]):${PORT}$`,
+        description: 'host:port for each broker, for example kafka-0:9092,kafka-1:9092',
+      },
       default: [],
       description: 'Kafka brokers as `host:port`, with commas between them. None: the embedded log',
     },
@@ -177,6 +189,29 @@ export const CONFIG_SCHEMA = {
       default: '.millrace/admin.sock',
       description: 'Unix socket that the operator commands of `fn` use',
     },
+    resources: {
+      type: 'array',
+      items: {
+        type: 'string',
+        pattern: '^\\S(.*\\S)?$',
+        description: 'a file or folder for each entry, for example knative/,triggers.yaml',
+      },
+      default: [],
+      description:
+        'Files and folders of Knative resources (`.yaml`, `.yml`, `.json`) that are served beside the functions',
+    },
+    services: {
+      type: 'array',
+      items: {
+        type: 'string',
+        pattern: `^${OBJECT_NAME}/${OBJECT_NAME}=https?://[^\\s/]\\S*$`,
+        description:
+          'namespace/name=URL for each service, for example events/order-processor=http://127.0.0.1:9000',
+      },
+      default: [],
+      description:
+        "Addresses of services that resources name, as `namespace/name=URL`, in place of the cluster's `http://NAME.NAMESPACE.svc.cluster.local`",
+    },
   },
 } as const
 
@@ -201,7 +236,7 @@ export interface KeySchema {
   minLength?: number
   pattern?: string
   enum?: readonly string[]
-  items?: { type: 'string'; pattern: string }
+  items?: { type: 'string'; pattern: string; description: string }
 }
 
 const PROPERTIES: Record<ConfigKey, KeySchema> = CONFIG_SCHEMA.properties

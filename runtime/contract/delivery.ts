@@ -17,6 +17,8 @@ export interface Delivery {
   resume(): void
   /** A person paused the trigger, or ended that: what was read and has not begun waits. */
   hold(held: boolean): void
+  /** Takes nothing more from the log; what has begun goes on, through further steps as well. For good. */
+  retire(): void
   /** Nothing is in a subscriber's hands, and nothing is on its way to the log. */
   readonly isIdle: boolean
   /** Resolves once that is so. */
@@ -40,6 +42,8 @@ export interface ChannelOptions {
   trigger: TriggerManifest
   topic: string
   partition: number
+  /** Its records are not in the log: they come from another delivery in this process. */
+  offLog?: boolean
   /** Called once an event has ended and everything that it caused is durable. */
   onSettled: (record: LogRecord, outcome: Outcome) => void
   /** Events began to wait for a retry; see `DeliveryChannel.waiting`. */

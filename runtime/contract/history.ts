@@ -30,6 +30,8 @@ export interface AttemptTrace {
   at: number
   durationMs: number
   result: AttemptResult
+  /** Why the event was dropped. */
+  reason?: string
   error?: { code: ErrorCode; class: string; message: string }
   /** Wait until the next attempt, where one follows. */
   retryInMs?: number

@@ -29,7 +29,7 @@ export function withDefaults(
 ): FunctionManifestPart {
   const delivery = deliveryPolicy(metadata.delivery)
   const warnings: string[] = []
-  const triggers = metadata.triggers.map((trigger, index): TriggerManifest => {
+  const triggers = (metadata.triggers ?? []).map((trigger, index): TriggerManifest => {
     const { filters, warning } = filtersOf(trigger, `triggers[${index}]`)
     if (warning !== undefined) warnings.push(warning)
     return {

@@ -46,7 +46,14 @@ export class TriggerDelivery implements Delivery {
     this.#nextId = options.nextId
     this.#replayOf = options.replayOf
     this.#log = options.log
-    this.#dispatch = new Dispatch({ ...options, breaker: this.#breaker(options) })
+    this.#dispatch = new Dispatch({
+      ...options,
+      breaker: this.#breaker(options),
+      expired: (tasks) => {
+        this.#verdict.discard(tasks)
+        this.#moved()
+      },
+    })
     this.#turns = new Turns((lane) => this.#inLine(lane))
     this.#verdict = new Verdict({
       ...options,
@@ -95,6 +102,10 @@ export class TriggerDelivery implements Delivery {
 
   hold(held: boolean): void {
     this.#dispatch.hold(held)
+  }
+
+  retire(): void {
+    this.#dispatch.hold(true)
   }
 
   get isIdle(): boolean {

@@ -177,6 +177,17 @@ export class Verdict {
     this.#outbox.publish(completions)
   }
 
+  /** Events that are too late: they end untried. */
+  discard(tasks: readonly Task[]): void {
+    const completions: Completion[] = []
+    for (const task of tasks) {
+      const reason = `expired at ${String(task.event.attributes['expirytime'])}`
+      const result = { id: task.id, status: 'dropped', reason, logs: [], durationMs: 0 } as const
+      this.#sort(task, { ...result, logs: [] }, completions)
+    }
+    this.#outbox.publish(completions)
+  }
+
   #deadLetter(task: Task, fault: Fault, attempts: number, completions: Completion[]): void {
     if (task.firstFailedAt === 0) task.firstFailedAt = Date.now()
     const { trigger } = this.#options

@@ -67,6 +67,10 @@ export class FlowDelivery implements Delivery {
     for (const one of this.#all()) one.hold(held)
   }
 
+  retire(): void {
+    this.#options.source.retire()
+  }
+
   get isIdle(): boolean {
     return this.#all().every((one) => one.isIdle)
   }

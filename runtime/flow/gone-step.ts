@@ -3,10 +3,8 @@ import type { ResultListener, SubscriberRunner, WorkItem, WorkResult } from '../
 import { stepId, type Hop } from './plan.ts'
 
 export function goneSubscriber(hop: Hop): {
-  runner: SubscriberRunner
-  listen(listener: ResultListener): () => void
+  share: (listener: ResultListener) => SubscriberRunner
 } {
-  const listeners = new Set<ResultListener>()
   const message =
     `the flow no longer has the step ${stepId(hop)}, for which this event came back; ` +
     'restore the step, or send the event anew'
@@ -18,19 +16,13 @@ export function goneSubscriber(hop: Hop): {
     durationMs: 0,
   })
   return {
-    runner: {
+    share: (listener) => ({
       submit: (items) => {
         const results = items.map(failed)
-        setImmediate(() => {
-          for (const listener of listeners) listener(results)
-        })
+        setImmediate(() => listener(results))
       },
       inFlight: () => ({ items: 0, bytes: 0 }),
       trouble: () => undefined,
-    },
-    listen: (listener) => {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
+    }),
   }
 }

@@ -47,6 +47,7 @@ export class RunningHop {
     const channel = this.delivery.open({
       ...options,
       trigger: this.hop.trigger,
+      offLog: true,
       forward: (record, records) => forward(this.causeOf(record) ?? record, records),
       onSettled: ({ offset }, outcome) => this.#end(offset, outcome),
     })

@@ -54,7 +54,18 @@ export function completeReply(reply: WorkReply, index: number, origin: ReplyOrig
   if (attributes['partitionkey'] === undefined && cause['partitionkey'] !== undefined) {
     attributes['partitionkey'] = cause['partitionkey']
   }
+  continueTrace(cause, attributes)
   return { attributes, data: reply.data }
+}
+
+/**
+ * Over several hops the distributed tracing extension carries the trace in which the chain began, so a
+ * reply goes on with its cause's. A state without its parent would mean nothing: they go together.
+ */
+function continueTrace({ traceparent, tracestate }: Attributes, reply: Attributes): void {
+  if (reply['traceparent'] !== undefined || traceparent === undefined || traceparent === '') return
+  reply['traceparent'] = traceparent
+  if (tracestate !== undefined) reply['tracestate'] ??= tracestate
 }
 
 function nextHop(cause: Attributes, reply: Attributes, index: number): number {

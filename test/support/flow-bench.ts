@@ -7,8 +7,9 @@ import type { Attributes, Event } from '../../runtime/contract/event.ts'
 import { DEFAULT_DELIVERY, type TriggerManifest } from '../../runtime/contract/manifest.ts'
 import { subscriberName, type Subscriber } from '../../runtime/contract/subscriber.ts'
 import type { FlowManifest } from '../../runtime/contract/topology.ts'
-import type { ResultListener, WorkResult } from '../../runtime/contract/work.ts'
+import type { WorkResult } from '../../runtime/contract/work.ts'
 import { Deliveries } from '../../runtime/deliveries.ts'
+import { SharedRunner } from '../../runtime/subscriber/share.ts'
 import { createPassRunner } from '../../runtime/subscriber/pass.ts'
 import type { OpenSubscriber } from '../../runtime/subscribers.ts'
 import { createMetrics, type Metrics } from '../../runtime/telemetry/metrics.ts'
@@ -55,7 +56,7 @@ export async function flowBench(
 ): Promise<FlowBench> {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: Date.UTC(2026, 0, 1) })
   const runners = new Map<string, ScriptedRunner>()
-  const listeners = new Map<string, Set<ResultListener>>()
+  const shares = new Map<string, SharedRunner>()
   const runner = (name: string): ScriptedRunner => {
     const known = runners.get(name) ?? new ScriptedRunner()
     runners.set(name, known)
@@ -80,17 +81,13 @@ export async function flowBench(
   })
   const open = (subscriber: Subscriber): OpenSubscriber => {
     const name = subscriberName(subscriber)
-    const own = listeners.get(name) ?? new Set()
-    listeners.set(name, own)
-    const tell: ResultListener = (results) => {
-      for (const listener of own) listener(results)
-    }
+    const shared = shares.get(name) ?? new SharedRunner()
+    shares.set(name, shared)
     return {
-      runner: subscriber.kind === 'pass' ? createPassRunner(tell) : runner(name),
-      listen: (listener) => {
-        own.add(listener)
-        return () => own.delete(listener)
-      },
+      share: (listener) =>
+        subscriber.kind === 'pass'
+          ? createPassRunner(listener)
+          : shared.share(runner(name), listener),
     }
   }
   const trigger = { ...sampleTrigger('orders'), ...given }
@@ -122,7 +119,7 @@ export async function flowBench(
     open: openChannel,
     runner,
     answer: async (name, results) => {
-      for (const listener of listeners.get(name) ?? []) listener(results)
+      shares.get(name)?.give(results)
       await turn()
     },
     send: (id, key, attributes = {}) => {

@@ -140,7 +140,7 @@ export function workItem(more: Partial<WorkItem> = {}): WorkItem {
     concurrency: 16,
     trigger: 'events/orders',
     attempt: 1,
-    timeoutMs: 10_000,
+    timeoutMs: 60_000,
     ...more,
   }
 }

@@ -11,6 +11,7 @@ import { appendAll, type Broker, type TopicPartition } from '../../runtime/contr
 import { DEFAULT_DELIVERY, type TriggerManifest } from '../../runtime/contract/manifest.ts'
 import type { Topology } from '../../runtime/contract/topology.ts'
 import { openPipeline, type Pipeline } from '../../runtime/pipeline.ts'
+import { createHttpSubscribers } from '../../runtime/subscriber/http/subscribers.ts'
 import { topologyOf } from '../../runtime/topology.ts'
 import { createMetrics, type Metrics } from '../../runtime/telemetry/metrics.ts'
 import { eventually } from './eventually.ts'
@@ -61,7 +62,8 @@ export class LiveBench {
     this.namespace = namespace
   }
 
-  async pipeline(topology: Topology): Promise<Pipeline> {
+  /** `broker`: another connection to the same log. */
+  async pipeline(topology: Topology, broker = this.broker): Promise<Pipeline> {
     const pool = new LocalPool((item) => {
       const id = item.event.attributes.id
       this.handled.push({ trigger: item.trigger, id })
@@ -69,10 +71,13 @@ export class LiveBench {
       this.#seen.set(key, (this.#seen.get(key) ?? 0) + 1)
       return this.handle(item)
     })
+    const http = createHttpSubscribers({ maxReplyBytes: 1024 * 1024 })
+    this.#t.after(() => http.close(0))
     const bundle = { code: '', map: '' }
     const pipeline = await openPipeline({
-      broker: this.broker,
+      broker,
       pool,
+      http,
       functions: ['one', 'two', 'broken'].map((name) => ({
         manifest: { ...manifestOf(this.namespace, name), namespace: '', triggers: [] },
         bundle,

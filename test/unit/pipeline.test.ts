@@ -1,6 +1,7 @@
 /** Other triggers, filters and brokers while events flow, on the embedded log. */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { TriggerManifest } from '../../runtime/contract/manifest.ts'
 import { isMillraceError } from '../../runtime/errors.ts'
 import type { Pipeline } from '../../runtime/pipeline.ts'
@@ -114,14 +115,15 @@ describe('Pipeline.apply', () => {
     const bench = await LiveBench.open(t)
     const a = bench.trigger('a')
     const pipeline = await bench.pipeline(bench.topology(a))
-    bench.handle = ({ event }) =>
-      event.attributes.id === 'k3-3' && bench.countOf('a', 'k3-3') === 1
-        ? new Promise(() => {})
-        : undefined
+    bench.handle = ({ event }) => {
+      if (event.attributes.id === 'k4-4') return delay(400).then(() => [])
+      if (event.attributes.id !== 'k3-3' || bench.countOf('a', 'k3-3') > 1) return []
+      return new Promise(() => {})
+    }
     const ids = await bench.send(200)
     await bench.handledAll(
       'a',
-      ids.filter((id) => !id.startsWith('k3-') || id === 'k3-3'),
+      ids.filter((id) => !/^k[34]-/.test(id) || id === 'k3-3' || id === 'k4-4'),
     )
     const startedAt = performance.now()
     await pipeline.apply(bench.topology(changed(a)))
