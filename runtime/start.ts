@@ -94,7 +94,7 @@ class Startup {
     const { functions, schemas } = withoutBuild
       ? NO_BUILD
       : await loadBuild(resolve(projectDir, config.build))
-    const checkEvent = await eventCheck(config, schemas)
+    const checkEvent = await eventCheck(schemas, this.#options)
     const metricsAt = await this.#serveHealth()
     const broker = await openLog(config, projectDir, log)
     this.#broker = broker
@@ -236,10 +236,14 @@ async function loadBuild(buildDir: string): Promise<LoadedBuild> {
 }
 
 async function eventCheck(
-  { validate }: Config,
   schemas: LoadedBuild['schemas'],
+  { config, log }: StartOptions,
 ): Promise<DataCheck | undefined> {
-  if (validate === 'off' || Object.keys(schemas).length === 0) return undefined
+  if (config.validate === 'off') return undefined
+  if (Object.keys(schemas).length === 0) {
+    log.warn({ validate: config.validate }, 'nothing is checked: the build has no schemas')
+    return undefined
+  }
   // Most runtimes do without the validator's import.
   const { createDataCheck } = await import('./schemas/data-check.ts')
   return createDataCheck(schemas)

@@ -131,7 +131,15 @@ async function sceneOf(t: TestContext): Promise<Scene> {
   const proxy = await forwardProxy(t)
   const producer = await startApp(t, await appOf(p, 'event_producer', proxy))
   const files = [...GUIDE_YAML, 'more-triggers.yaml'].flatMap((file) => ['-f', file])
-  const flags = [...files, '--brokers', kafka.cluster.bootstrap, '--replication-factor', '1']
+  const flags = [
+    ...files,
+    '--brokers',
+    kafka.cluster.bootstrap,
+    '--replication-factor',
+    '1',
+    '--log-format',
+    'pretty',
+  ]
   return { t, p, producer, proxy, flags }
 }
 
