@@ -4,7 +4,7 @@
  * from the specification, `DEPARTURES` says how and the tests expect that and nothing else.
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
@@ -14,6 +14,7 @@ import { appendAll, type Broker, type LogRecord } from '../../runtime/contract/b
 import type { Event } from '../../runtime/contract/event.ts'
 import { mavenJars } from '../support/cache.ts'
 import { anyEvent } from '../support/event-arbitraries.ts'
+import { javaAvailability } from '../support/kafka-install.ts'
 import { kafkaForTests } from '../support/kafka.ts'
 
 const SEED = 20_261_127
@@ -47,7 +48,7 @@ interface Line {
 }
 
 const kafka = kafkaForTests()
-const { needed } = kafka
+const needed = { skip: kafka.needed.skip || whyNoCompiler() }
 // The SDK holds a source to be a java.net.URI; text that is none is not its matter.
 const events = fc.sample(anyEvent, { seed: SEED, numRuns: EVENTS }).map(withUriSource)
 const writable = events.filter(({ attributes }) => !DEPARTURES.refusesTime(attributes.time))
@@ -135,6 +136,15 @@ async function runExchange(): Promise<Exchanged> {
   } finally {
     await broker.close()
   }
+}
+
+/** The program is run from its source. A Kafka of the user's own needs no Java, this does. */
+function whyNoCompiler(): string | false {
+  const java = javaAvailability()
+  if (!java.ok) return java.reason
+  const { stdout } = spawnSync('java', ['--list-modules'], { encoding: 'utf8' })
+  if (stdout.includes('jdk.compiler@')) return false
+  return "Java's compiler is needed: apt-get install openjdk-17-jdk-headless"
 }
 
 function withUriSource(event: Event): Event {

@@ -111,6 +111,14 @@ describe('following an event', () => {
     }
   })
 
+  it('says why an event was dropped', async (t) => {
+    const log = await halfFinished(t)
+    const reason = 'expired at 2026-01-02T03:04:05Z'
+    const attempt = { attempt: 1, at: 1_000, durationMs: 0, result: 'dropped', reason } as const
+    const report = await why(log, 'e0', { trace: { attempts: [attempt], outcome: 'dropped' } })
+    assert.ok(readableReport(report).some((line) => line.endsWith(`dropped in 0.0 ms, ${reason}`)))
+  })
+
   it('evaluates the filters again, and names the clause that failed', async (t) => {
     const log = await deadLetterLog(t)
     await log.fail({ id: 'a' })
