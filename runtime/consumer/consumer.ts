@@ -142,7 +142,8 @@ export class Consumer {
     if (this.#topics.length === 0) return this.#begin(topics)
     this.#topics = topics
     // While it joins again, that asks for them.
-    if (this.#membership) await within(SUBSCRIBE_MS, this.#membership.subscribe(topics))
+    const subscribed = this.#membership?.subscribe(topics)
+    await Promise.race([subscribed, pause(SUBSCRIBE_MS, this.#stop.signal)])
   }
 
   async #begin(topics: readonly string[]): Promise<void> {
