@@ -43,13 +43,6 @@ function compileKafkaSource(known: Known, compilation: Compilation): void {
     at: within(at, 'delivery'),
   })
   const ordering = sourceOrdering(known, compilation)
-  const route = routeOf(spec.sink, {
-    compilation,
-    at: within(at, 'sink'),
-    // What a sink answers a source is dropped.
-    replyTo: { kind: 'none' },
-    ...delivery,
-  })
   const topics = spec.topics.filter((topic, index) => {
     if (TOPIC.test(topic)) return true
     compilation.error(
@@ -57,6 +50,14 @@ function compileKafkaSource(known: Known, compilation: Compilation): void {
       `${JSON.stringify(topic)} is no topic that Kafka can have`,
     )
     return false
+  })
+  const route = routeOf(spec.sink, {
+    compilation,
+    at: within(at, 'sink'),
+    // What a sink answers a source is dropped.
+    replyTo: { kind: 'none' },
+    reads: topics.length === 1 ? topics[0] : undefined,
+    ...delivery,
   })
   if (route === undefined || ordering === undefined) return
   if (topics.length > 1) {

@@ -12,10 +12,12 @@ export function addressOf(
   compilation: Compilation,
 ): string {
   const { options } = compilation
+  const document = compilation.find(kind, namespace, name)
   const configured = options.services.get(`${namespace}/${name}`)
   if (configured !== undefined) return configured
-  const document = kind === 'Service' ? compilation.find(kind, namespace, name) : undefined
-  const port = portOf(document?.body['spec'])
+  const known = statusUrl(document?.body['status'])
+  if (known !== undefined) return known
+  const port = kind === 'Service' ? portOf(document?.body['spec']) : ''
   return `http://${name}.${namespace}.svc.${options.clusterDomain ?? CLUSTER_DOMAIN}${port}`
 }
 
@@ -34,6 +36,13 @@ export function noteServices(compilation: Compilation): void {
       `the function ${resource.name} takes its place; its image and scaling are not used`,
     )
   }
+}
+
+/** Where a controller wrote down the address, it is the one that Knative would use. */
+function statusUrl(status: unknown): string | undefined {
+  const address = isRecord(status) ? status['address'] : undefined
+  const url = isRecord(address) ? address['url'] : undefined
+  return typeof url === 'string' && /^https?:/.test(url) && URL.canParse(url) ? url : undefined
 }
 
 function portOf(spec: unknown): string {

@@ -55,6 +55,7 @@ function triggerOf(known: Known, compilation: Compilation): TriggerManifest | un
     compilation,
     at: within(at, 'subscriber'),
     replyTo: { kind: 'topic', topic: topic ?? '' },
+    reads: topic,
     ...delivery,
   })
   const group = attempt(
@@ -63,7 +64,7 @@ function triggerOf(known: Known, compilation: Compilation): TriggerManifest | un
     () => status[STATUS_GROUP] ?? triggerGroup(resource),
   )
   if (!broker || !filters || !ordering || !route || !group || topic === undefined) return undefined
-  const ownReply = route.reply.kind === 'topic' && route.reply.topic === topic
+  const isOwnReply = route.reply.kind === 'topic' && route.reply.topic === topic
   return {
     namespace: resource.namespace,
     name: resource.name,
@@ -76,7 +77,7 @@ function triggerOf(known: Known, compilation: Compilation): TriggerManifest | un
     startFrom: 'latest',
     delivery: delivery.policy(route.subscriber),
     subscriber: route.subscriber,
-    ...(ownReply && route.subscriber.kind !== 'pass' ? {} : { reply: route.reply }),
+    ...(isOwnReply ? {} : { reply: route.reply }),
     ...sinkOf(delivery),
     declaredIn: resource.place([]),
   }
