@@ -1,5 +1,6 @@
 /** KafkaSources as triggers on topics of any making. */
 import type { Ordering, TriggerManifest } from '../../runtime/contract/manifest.ts'
+import { ORDER } from './annotations.ts'
 import type { KafkaSourceSpec } from './bodies.ts'
 import {
   annotationsOf,
@@ -12,7 +13,7 @@ import {
 import { SOURCE_DEFAULT } from './delivery-policy.ts'
 import { deliveryOf } from './delivery.ts'
 import { routeOf } from './destination.ts'
-import { CONCURRENCY, noteAutoscaling, ORDER, orderingOf, sinkOf } from './trigger.ts'
+import { CONCURRENCY, noteAutoscaling, orderingOf, sinkOf } from './trigger.ts'
 
 /** What Kafka allows as a topic. */
 const TOPIC = /^[a-zA-Z0-9._-]{1,249}$/

@@ -23,8 +23,10 @@ export function addressOf(
 
 /** A Knative Service whose name is a function's is not called, which its author should know. */
 export function noteServices(compilation: Compilation): void {
+  const steps = compilation.flows.flatMap((flow) => flow.steps)
+  const users = [...compilation.triggers.keys(), ...steps]
   for (const { resource } of compilation.of('KnativeService')) {
-    const taken = [...compilation.triggers.keys()].some(
+    const taken = users.some(
       ({ subscriber, namespace }) =>
         subscriber.kind === 'function' &&
         subscriber.name === resource.name &&

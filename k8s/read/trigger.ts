@@ -7,6 +7,7 @@ import {
 import type { Ordering, TriggerManifest } from '../../runtime/contract/manifest.ts'
 import type { Filter } from '../../runtime/contract/metadata.ts'
 import type { BrokerManifest } from '../../runtime/contract/topology.ts'
+import { ORDER } from './annotations.ts'
 import type { TriggerSpec } from './bodies.ts'
 import { brokerDelivery, brokerNamed } from './broker-named.ts'
 import {
@@ -24,7 +25,6 @@ import { deliveryOf, type Delivery } from './delivery.ts'
 import { routeOf } from './destination.ts'
 import { problemAt } from './field-path.ts'
 
-export const ORDER = 'kafka.eventing.knative.dev/delivery.order'
 export const CONCURRENCY = 64
 const AUTOSCALING = 'autoscaling.eventing.knative.dev/'
 const STATUS_GROUP = 'group.id'
