@@ -1,23 +1,26 @@
 /** Millrace as the bench's contender: the real runtime with its defaults. Prints one JSON line. */
 import { loadConfig } from '../runtime/config/load.ts'
+import type { CursorState } from '../runtime/contract/cursor-state.ts'
 import { startRuntime } from '../runtime/start.ts'
 import { createLogger } from '../runtime/telemetry/log.ts'
 import { stopwatch } from './stopwatch.ts'
 
-const [bootstrap, projectDir, count, perPartition] = process.argv.slice(2) as [
+const [bootstrap, projectDir, count, perPartition, app = 'bench'] = process.argv.slice(2) as [
   string,
   string,
   string,
   string,
+  string?,
 ]
 const expected = Number(count)
 /** How many events each partition holds. */
 const ends = JSON.parse(perPartition) as number[]
-const POLL_MS = 5
+/** Looking at a thousand triggers costs something itself. */
+const POLL_MS = 100
 
 const watch = stopwatch()
 const config = loadConfig({
-  flags: { brokers: bootstrap, port: '0', metricsPort: '0', namespace: 'bench' },
+  flags: { brokers: bootstrap, port: '0', metricsPort: '0', namespace: 'bench', app },
   env: {},
   cwd: projectDir,
 })
@@ -30,8 +33,9 @@ const runtime = await startRuntime({
 const poll = setInterval(() => {
   const states = runtime.pipeline.consumer.states()
   if (states.some((state) => state.inFlight > 0 || state.committed > 0)) watch.start()
-  const done = states.filter(({ partition, committed }) => committed >= (ends[partition] as number))
-  if (done.length < ends.length) return
+  const behind = ({ partition, committed }: CursorState): boolean =>
+    committed < (ends[partition] as number)
+  if (states.length < ends.length || states.some(behind)) return
   clearInterval(poll)
   watch.stop(expected)
 }, POLL_MS)

@@ -5,26 +5,21 @@
  * handle → publish → commit, and then reads the topic with an independent client to see that every
  * output is right. Options: --events N --rounds N --json.
  */
-import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile, mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { RUNTIME_FLAGS } from '../bin/runtime-flags.js'
 import { build } from '../builder/build.ts'
 import { reportText } from '../builder/report.ts'
-import { createKafkaBroker } from '../runtime/broker/kafka/broker.ts'
 import { brokerTopic } from '../runtime/broker/names.ts'
-import { appendAll, type AppendRecord } from '../runtime/contract/broker.ts'
-import { createLogger } from '../runtime/telemetry/log.ts'
 import { startKafka, type KafkaCluster } from '../test/support/kafka.ts'
+import { contend } from './contend.ts'
 import { measureCrossings } from './crossing.ts'
+import { fillTopic } from './fill-topic.ts'
 import type { RunFigures } from './stopwatch.ts'
 import { verifyOutputs } from './verify.ts'
 import { orderEvent } from './workload.ts'
 
-const PARTITIONS = 4
-const LOAD_CHUNK = 2_000
 const CONTENDERS = ['byHand', 'millrace'] as const
 type Contender = (typeof CONTENDERS)[number]
 type Round = Record<Contender, RunFigures>
@@ -74,7 +69,7 @@ async function runOne(
 ): Promise<RunFigures> {
   const name = `round-${round}-${contender.toLowerCase()}`
   const topic = brokerTopic({ namespace: 'bench', name })
-  const ends = await fill(cluster, topic)
+  const ends = await fillTopic(cluster, topic, events, orderEvent)
   const output =
     contender === 'byHand'
       ? await contend('by-hand.ts', [cluster.bootstrap, topic, String(events)])
@@ -88,25 +83,6 @@ async function runOne(
       `${figures.cpuSecondsPerMillion} CPU s per million, ${figures.rssMiB} MiB; every output right`,
   )
   return figures
-}
-
-/** Gives the number of events in each partition. */
-async function fill(cluster: KafkaCluster, topic: string): Promise<number[]> {
-  const broker = await createKafkaBroker({
-    bootstrap: [cluster.bootstrap],
-    clientId: 'bench-load',
-    log: createLogger({ level: 'warn', format: 'pretty' }),
-  })
-  await broker.ensureTopic(topic, { partitions: PARTITIONS })
-  for (let at = 0; at < events; at += LOAD_CHUNK) {
-    const chunk: AppendRecord[] = []
-    for (let i = at; i < Math.min(at + LOAD_CHUNK, events); i++) chunk.push(orderEvent(i, topic))
-    await appendAll(broker, chunk)
-  }
-  const partitions = Array.from({ length: PARTITIONS }, (_, partition) => ({ topic, partition }))
-  const ranges = await broker.ranges(partitions)
-  await broker.close()
-  return ranges.toSorted((a, b) => a.partition - b.partition).map(({ end }) => end)
 }
 
 /** A project folder whose one function is the bench's, on the round's broker. */
@@ -129,28 +105,6 @@ async function withProject(name: string, use: (dir: string) => Promise<string>):
   } finally {
     await rm(dir, { recursive: true, force: true })
   }
-}
-
-function contend(script: string, args: readonly string[]): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>()
-  const child = spawn(
-    process.execPath,
-    [
-      '--disable-warning=TimeoutNegativeWarning',
-      ...(script === 'millrace.ts' ? RUNTIME_FLAGS : []),
-      join(import.meta.dirname, script),
-      ...args,
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  )
-  const chunks: Buffer[] = []
-  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
-  child.once('error', reject)
-  child.once('exit', (code) => {
-    if (code === 0) resolve(Buffer.concat(chunks).toString())
-    else reject(new Error(`${script} ended with ${code}`))
-  })
-  return promise
 }
 
 function median(numbers: readonly number[]): number {

@@ -4,5 +4,7 @@ import { ensureDependencies, ROOT } from './setup.js'
 
 await orExplain(async () => {
   await ensureDependencies({ dev: true })
-  await handOver(join(ROOT, 'bench', 'run.ts'), process.argv.slice(2))
+  const [job, ...rest] = process.argv.slice(2)
+  if (job === 'triggers') await handOver(join(ROOT, 'bench', 'many-triggers.ts'), rest)
+  else await handOver(join(ROOT, 'bench', 'run.ts'), process.argv.slice(2))
 })

@@ -11,12 +11,15 @@ import type { Config } from '../runtime/config/schema.ts'
 import type { Broker } from '../runtime/contract/broker.ts'
 import type { DeliveryTrace } from '../runtime/contract/history.ts'
 import type { Log } from '../runtime/contract/log-access.ts'
+import type { Topology } from '../runtime/contract/topology.ts'
 import { MillraceError } from '../runtime/errors.ts'
 import { readRuntimeFile } from '../runtime/runtime-file.ts'
 
 export interface LogAccess extends Log {
   /** What a running runtime knows of its triggers; undefined when none was reached. */
   live: (() => Promise<TriggersAnswer>) | undefined
+  /** What a running runtime serves; undefined when none was reached. */
+  topology: (() => Promise<Topology>) | undefined
   /** What a running runtime remembers of one delivery; undefined when none was reached. */
   delivery: ((query: DeliveryQuery) => Promise<DeliveryTrace | undefined>) | undefined
   close(): Promise<void>
@@ -38,6 +41,7 @@ export async function openLogAccess(options: AccessOptions): Promise<LogAccess> 
       reader: client,
       writer: client,
       live: () => client.triggers(),
+      topology: () => client.topology(),
       delivery: (query) => client.delivery(query),
       close: async () => {},
     }
@@ -72,6 +76,7 @@ function directAccess(broker: Broker): LogAccess {
     reader: broker,
     writer: brokerWriter(broker),
     live: undefined,
+    topology: undefined,
     delivery: undefined,
     close: () => broker.close(),
   }

@@ -14,6 +14,7 @@ import { pauseCommand } from './commands/pause.ts'
 import { resumeCommand } from './commands/resume.ts'
 import { sendCommand } from './commands/send.ts'
 import { startCommand } from './commands/start.ts'
+import { takeoverCommand } from './commands/takeover.ts'
 import { whyCommand } from './commands/why.ts'
 import { EXIT, report } from './output.ts'
 
@@ -40,6 +41,7 @@ const program = new Command('fn')
   .addCommand(pauseCommand())
   .addCommand(resumeCommand())
   .addCommand(dlqCommand())
+  .addCommand(takeoverCommand())
   .addCommand(mainJobCommand(), { hidden: true })
 
 for (const command of withSubcommands(program)) command.exitOverride()

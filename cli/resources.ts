@@ -1,4 +1,5 @@
 /** Knative resources given to a command: by `-f`, or else by the configuration. */
+import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { Command } from 'commander'
 import { findingLine, type Finding } from '../k8s/read/resource.ts'
@@ -20,6 +21,17 @@ export function withFileFlag(command: Command, meaning: string): Command {
 
 export function resourcePaths({ file }: FileOptions, config: Config): readonly string[] {
   return file ?? config.resources
+}
+
+/** Whether a path of the project is there: commands that read resources need no project. */
+export async function isThere(...parts: string[]): Promise<boolean> {
+  try {
+    await stat(path.resolve(...parts))
+    return true
+  } catch {
+    // Not there, or not for us to see: whoever wants it says why.
+    return false
+  }
 }
 
 /** Commands that read resources need no functions beside them. */

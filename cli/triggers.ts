@@ -1,10 +1,11 @@
 /** The triggers that an operator command may name: of the build in this folder, and of a running runtime. */
 import { resolve } from 'node:path'
 import { readManifest } from '../builder/manifest-file.ts'
-import { retryTopic } from '../runtime/broker/names.ts'
+import { adminClient } from '../runtime/admin/client.ts'
 import type { Config } from '../runtime/config/schema.ts'
 import { triggerName, type TriggerManifest } from '../runtime/contract/manifest.ts'
 import { isMillraceError, MillraceError } from '../runtime/errors.ts'
+import { readRuntimeFile } from '../runtime/runtime-file.ts'
 import type { LogAccess } from './log-access.ts'
 
 export interface KnownTrigger {
@@ -21,6 +22,33 @@ export async function builtTriggers(config: Config): Promise<TriggerManifest[] |
     return functions.flatMap((one) => one.triggers)
   } catch (error) {
     if (isMillraceError(error, 'FN_MANIFEST_INVALID')) return undefined
+    throw error
+  }
+}
+
+/**
+ * The triggers of the build, and of what a running runtime serves, which knows those of YAML too; undefined
+ * where neither is there.
+ */
+export async function servedTriggers(
+  { topology }: Pick<LogAccess, 'topology'>,
+  config: Config,
+): Promise<TriggerManifest[] | undefined> {
+  const built = await builtTriggers(config)
+  if (topology === undefined) return built
+  const { triggers } = await topology()
+  const served = new Set(triggers.map(triggerName))
+  return [...triggers, ...(built ?? []).filter((trigger) => !served.has(triggerName(trigger)))]
+}
+
+/** Of the runtime that runs in this folder; undefined where none does, or it does not answer. */
+export async function runningTriggers(): Promise<TriggerManifest[] | undefined> {
+  const running = await readRuntimeFile(process.cwd())
+  if (running === undefined) return undefined
+  try {
+    return (await adminClient(running.admin).topology()).triggers
+  } catch (error) {
+    if (isMillraceError(error, 'FN_CLI_NOT_REACHABLE')) return undefined
     throw error
   }
 }
@@ -51,11 +79,7 @@ async function knownTriggers(
   config: Config,
 ): Promise<Map<string, KnownTrigger>> {
   const known = new Map<string, KnownTrigger>()
-  const live = access.live === undefined ? [] : (await access.live()).cursors
-  for (const { trigger, group, topic } of live) {
-    if (topic !== retryTopic(group)) known.set(trigger, { name: trigger, group, topic })
-  }
-  for (const trigger of (await builtTriggers(config)) ?? []) {
+  for (const trigger of (await servedTriggers(access, config)) ?? []) {
     const name = triggerName(trigger)
     known.set(name, { name, group: trigger.group, topic: trigger.topic })
   }

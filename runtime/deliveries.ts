@@ -1,33 +1,48 @@
 /** isolate → delivery → publish and dlq: each trigger with lanes of its own, and what becomes of its output. */
-import { deadLetterTopic } from './broker/names.ts'
-import { checkGivenAttributes } from './codec/attributes.ts'
-import { encodeRecord } from './codec/record.ts'
+import { decodeRecord } from './codec/record.ts'
 import type { AppendRecord, AppendResult, TopicPartition } from './contract/broker.ts'
+import type { Delivery } from './contract/delivery.ts'
 import type { DeliveryTrace } from './contract/history.ts'
 import type { Logger } from './contract/log.ts'
-import { triggerName, type FunctionManifest, type TriggerManifest } from './contract/manifest.ts'
+import { triggerName, type TriggerManifest } from './contract/manifest.ts'
 import { subscriberName } from './contract/subscriber.ts'
+import type { FlowManifest } from './contract/topology.ts'
 import { DeliveryHistory } from './delivery/history.ts'
 import { TriggerDelivery, type TriggerDeliveryOptions } from './delivery/trigger-delivery.ts'
-import { deadLetterRecord } from './dlq/dead-letter.ts'
 import { DEAD_LETTER_HEADERS, headerText } from './dlq/headers.ts'
-import { publishableReply } from './publish/publishable-reply.ts'
-import type { Subscribers } from './subscribers.ts'
+import { FlowDelivery } from './flow/flow-delivery.ts'
+import { goneSubscriber } from './flow/gone-step.ts'
+import { stepHistory } from './flow/step-history.ts'
+import { planFlow, type FlowPlan, type Hop } from './flow/plan.ts'
+import { RunningHop, type CauseOf } from './flow/running-hop.ts'
+import { letterOfStep, letterOfTrigger, outputsOf } from './outputs.ts'
+import type { OpenSubscriber, Subscribers } from './subscribers.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 
 export interface DeliveriesOptions {
-  subscribers: Subscribers
+  subscribers: Pick<Subscribers, 'open'>
+  flows: () => readonly FlowManifest[]
   append: (records: readonly AppendRecord[]) => Promise<AppendResult[]>
   maxEventBytes: number
   metrics: Metrics
   log: Logger
 }
 
+/** What is remembered of a trigger's deliveries, step by step; the trigger's own subscriber has no name. */
+type Histories = Array<{ step?: string; history: DeliveryHistory }>
+
+/** `name`: of the subscriber. */
+interface Disabled {
+  name: string
+  reason: string
+}
+
 export class Deliveries {
   readonly #options: DeliveriesOptions
-  readonly #byTrigger = new Map<TriggerManifest, TriggerDelivery>()
-  readonly #histories = new Map<string, DeliveryHistory>()
-  readonly #disabled = new Map<string, string>()
+  readonly #byTrigger = new Map<TriggerManifest, Delivery>()
+  readonly #histories = new Map<string, Histories>()
+  readonly #disabled = new Map<TriggerManifest, Disabled>()
+  #settled = false
   #lastId = 0
 
   constructor(options: DeliveriesOptions) {
@@ -36,7 +51,7 @@ export class Deliveries {
 
   /** Subscribers that could not be opened, with the reason; their triggers keep their place. */
   get disabled(): ReadonlyMap<string, string> {
-    return this.#disabled
+    return new Map([...this.#disabled.values()].map(({ name, reason }) => [name, reason]))
   }
 
   /** Those that are open. */
@@ -44,77 +59,157 @@ export class Deliveries {
     return [...this.#byTrigger.keys()]
   }
 
-  of(trigger: TriggerManifest): TriggerDelivery | undefined {
+  of(trigger: TriggerManifest): Delivery | undefined {
     return this.#byTrigger.get(trigger)
   }
 
-  all(): TriggerDelivery[] {
-    return [...this.#byTrigger.values()]
+  /** Lets nothing new start, for any trigger; resolves when nothing runs. */
+  async settleDown(): Promise<void> {
+    this.#settled = true
+    const all = [...this.#byTrigger.values()]
+    for (const delivery of all) delivery.pause()
+    await Promise.all(all.map((delivery) => delivery.idle()))
   }
 
-  /** What is remembered of a delivery; `trigger` is `namespace/name`. */
+  /** Ends what `settleDown` began. */
+  goOn(): void {
+    this.#settled = false
+    for (const delivery of this.#byTrigger.values()) delivery.resume()
+  }
+
+  /**
+   * What is remembered of a delivery; `trigger` is `namespace/name`. Of several events that a step got
+   * because of one, it is the last.
+   */
   trace(trigger: string, at: TopicPartition, offset: number): DeliveryTrace | undefined {
-    return this.#histories.get(trigger)?.find(at.topic, at.partition, offset)
+    const traces = (this.#histories.get(trigger) ?? []).flatMap(({ step, history }) => {
+      const trace = history.find(at.topic, at.partition, offset)
+      if (trace === undefined || step === undefined) return trace ?? []
+      return { ...trace, attempts: trace.attempts.map((attempt) => ({ ...attempt, step })) }
+    })
+    const [first] = traces
+    if (first === undefined) return undefined
+    const attempts = traces.flatMap((trace) => trace.attempts).toSorted((a, b) => a.at - b.at)
+    return { ...first, trigger, attempts }
   }
 
-  /** A trigger whose subscriber cannot be opened is left out, and told. */
-  async open(trigger: TriggerManifest): Promise<void> {
-    const { subscribers, metrics, log, append } = this.#options
-    const name = triggerName(trigger)
-    const subscriber = subscriberName(trigger.subscriber)
+  /**
+   * A trigger whose subscriber, or that of a step which follows, cannot be opened is left out, told, and
+   * the reason given.
+   */
+  async open(trigger: TriggerManifest): Promise<Error | undefined> {
+    let subscriber = trigger.subscriber
     try {
-      const opened = await subscribers.open(trigger.subscriber)
-      const { runner, manifest } = opened
-      const history = new DeliveryHistory(name)
-      const delivery = new TriggerDelivery({
-        ...this.#outputs(trigger, manifest),
-        trigger,
-        runner,
-        append,
-        metrics: metrics.forTrigger(name),
-        history,
-        log,
-        nextId: () => ++this.#lastId,
-        replayOf: (record) => headerText(record, DEAD_LETTER_HEADERS.replayOf),
-      })
-      opened.listen((results) => delivery.take(results))
-      this.#histories.set(name, history)
-      this.#byTrigger.set(trigger, delivery)
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      if (!this.#disabled.has(subscriber)) {
-        log.error({ function: subscriber, error: reason }, 'function disabled: no start')
+      const plan = planFlow(trigger, this.#options.flows())
+      const subscribers = new Map<Hop | undefined, OpenSubscriber>()
+      for (const hop of [undefined, ...plan.hops]) {
+        subscriber = hop?.trigger.subscriber ?? trigger.subscriber
+        subscribers.set(hop, await this.#options.subscribers.open(subscriber))
       }
-      this.#disabled.set(subscriber, reason)
+      const { delivery, histories } = this.#flow(trigger, plan, (hop) => {
+        return subscribers.get(hop) as OpenSubscriber
+      })
+      if (this.#settled) delivery.pause()
+      this.#histories.set(triggerName(trigger), histories)
+      this.#byTrigger.set(trigger, delivery)
+      return undefined
+    } catch (error) {
+      const failure = error instanceof Error ? error : new Error(String(error))
+      this.#disable(trigger, subscriberName(subscriber), failure.message)
+      return failure
     }
   }
 
-  /** What a subscriber's results become. */
-  #outputs(
+  /** Forgets a trigger of which nothing runs any more, or nothing that counts. Idempotent. */
+  close(trigger: TriggerManifest): void {
+    this.#disabled.delete(trigger)
+    if (!this.#byTrigger.delete(trigger)) return
+    const name = triggerName(trigger)
+    // Another one of the same name may have come for it.
+    if (this.triggers.some((one) => triggerName(one) === name)) return
+    this.#histories.delete(name)
+    if (trigger.delivery.breaker !== undefined) {
+      this.#options.metrics.forTrigger(name).breakerOpen(false)
+    }
+  }
+
+  #disable(trigger: TriggerManifest, name: string, reason: string): void {
+    if (!this.disabled.has(name)) {
+      this.#options.log.error({ function: name, error: reason }, 'function disabled: no start')
+    }
+    this.#disabled.set(trigger, { name, reason })
+  }
+
+  #flow(
     trigger: TriggerManifest,
-    manifest: FunctionManifest | undefined,
-  ): Pick<TriggerDeliveryOptions, 'toReply' | 'toDeadLetter'> {
+    plan: FlowPlan,
+    subscriberOf: (hop: Hop | undefined) => OpenSubscriber,
+  ): { delivery: Delivery; histories: Histories } {
+    const own = subscriberOf(undefined)
+    const known = this.#histories.get(triggerName(trigger)) ?? []
+    const historyOf = (name: string, step?: string): DeliveryHistory =>
+      known.find((one) => one.step === step)?.history ?? new DeliveryHistory(name)
+    const history = historyOf(triggerName(trigger))
+    const histories: Histories = [{ history }]
+    const { metrics, maxEventBytes } = this.#options
+    const outputs = { of: trigger, output: plan.output, manifest: own.manifest, maxEventBytes }
+    const source = this.#delivery(trigger, own, {
+      ...outputsOf({ ...outputs, deadLetter: letterOfTrigger(trigger) }),
+      history,
+      metrics: metrics.forTrigger(triggerName(trigger)),
+    })
+    const open = (hop: Hop, subscriber: OpenSubscriber): RunningHop => {
+      const remembered = historyOf(triggerName(hop.trigger), hop.step)
+      histories.push({ step: hop.step, history: remembered })
+      return this.#hop(trigger, hop, { subscriber, history: remembered })
+    }
+    const delivery = new FlowDelivery({
+      trigger,
+      plan,
+      source,
+      hops: new Map(plan.hops.map((hop) => [hop, open(hop, subscriberOf(hop))])),
+      openGone: (hop) => open(hop, goneSubscriber(hop)),
+      decode: decodeRecord,
+      stepOf: (record) => headerText(record, DEAD_LETTER_HEADERS.step),
+    })
+    return { delivery, histories }
+  }
+
+  #hop(
+    source: TriggerManifest,
+    hop: Hop,
+    own: { subscriber: OpenSubscriber; history: DeliveryHistory },
+  ): RunningHop {
+    const { subscriber, history } = own
     const { maxEventBytes } = this.#options
-    const origin = {
-      trigger: triggerName(trigger),
-      function: subscriberName(trigger.subscriber),
-      namespace: manifest?.namespace ?? trigger.namespace,
-    }
-    return {
-      toReply: (reply, index, cause) =>
-        publishableReply(reply, index, {
-          origin: { ...origin, cause },
-          topic: trigger.topic,
-          maxEventBytes,
-          check: checkGivenAttributes,
-          encode: encodeRecord,
-        }),
-      toDeadLetter: (letter) =>
-        deadLetterRecord(letter, {
-          topic: deadLetterTopic(trigger.group),
-          version: manifest?.version ?? '',
-          encode: encodeRecord,
-        }),
-    }
+    const { trigger: of, output } = hop
+    const metrics = this.#options.metrics.forTrigger(triggerName(of))
+    return new RunningHop(hop, metrics, (running) => {
+      const causeOf: CauseOf = (record) => running.causeOf(record)
+      const deadLetter = letterOfStep(source, hop, causeOf)
+      return this.#delivery(of, subscriber, {
+        ...outputsOf({ of, output, manifest: subscriber.manifest, maxEventBytes, deadLetter }),
+        history: stepHistory(history, causeOf),
+        metrics,
+      })
+    })
+  }
+
+  #delivery(
+    trigger: TriggerManifest,
+    subscriber: OpenSubscriber,
+    own: Pick<TriggerDeliveryOptions, 'toReply' | 'toDeadLetter' | 'history' | 'metrics'>,
+  ): TriggerDelivery {
+    const { append, log } = this.#options
+    const delivery: TriggerDelivery = new TriggerDelivery({
+      ...own,
+      trigger,
+      runner: subscriber.share((results) => delivery.take(results)),
+      append,
+      log,
+      nextId: () => ++this.#lastId,
+      replayOf: (record) => headerText(record, DEAD_LETTER_HEADERS.replayOf),
+    })
+    return delivery
   }
 }

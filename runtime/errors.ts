@@ -106,7 +106,7 @@ export const ERRORS = {
   FN_METADATA_INVALID: { retry: 'never', when: "A function's `metadata` breaks the schema." },
   FN_FILTER_INVALID: {
     retry: 'never',
-    when: 'A filter that means nothing, such as an empty value.',
+    when: 'A filter that means nothing, such as an empty value, or a CESQL expression with a fault.',
   },
   FN_MANIFEST_INVALID: {
     retry: 'never',
@@ -136,11 +136,37 @@ export const ERRORS = {
   FN_HANDLER_CRASHED: { retry: 'backoff', when: 'The worker process died while the handler ran.' },
   FN_HANDLER_INIT: { retry: 'backoff', when: 'A function could not be loaded into its isolate.' },
 
+  // HTTP subscribers
+  FN_SUBSCRIBER_UNREACHABLE: {
+    retry: 'backoff',
+    when: 'A subscriber could not be reached, or the connection broke before its answer was complete.',
+  },
+  FN_SUBSCRIBER_TIMEOUT: {
+    retry: 'backoff',
+    when: 'A subscriber had not answered within `delivery.timeout`.',
+  },
+  FN_SUBSCRIBER_FAILED: {
+    retry: 'backoff',
+    when: 'A subscriber answered 404, 408, 409, 429, or 500 and above.',
+  },
+  FN_SUBSCRIBER_REFUSED: {
+    retry: 'never',
+    when: 'A subscriber answered with any other status that is no success, redirects included.',
+  },
+  FN_SUBSCRIBER_INVALID_REPLY: {
+    retry: 'never',
+    when: 'A subscriber answered with a body or with `ce-` headers that are no event.',
+  },
+
   // delivery
   FN_DELIVERY_PUBLISH_FAILED: { retry: 'backoff', when: 'A reply could not be made durable.' },
   FN_DELIVERY_HOP_LIMIT: {
     retry: 'never',
     when: 'A chain of replies has more than 255 hops (`HopLimit`): functions react to each other in a circle.',
+  },
+  FN_DELIVERY_NO_STEP: {
+    retry: 'never',
+    when: 'A dead letter of a flow was replayed, and the flow no longer has the step that failed.',
   },
   FN_DELIVERY_PARKED: {
     retry: 'never',
@@ -156,6 +182,10 @@ export const ERRORS = {
   FN_CLI_NOT_FOUND: {
     retry: 'never',
     when: 'The named event, dead letter, topic or trigger is not there.',
+  },
+  FN_CLI_REFUSED: {
+    retry: 'never',
+    when: 'A command would lose events or run them twice; it has done nothing.',
   },
 } as const satisfies Record<string, ErrorEntry>
 

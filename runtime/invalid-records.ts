@@ -5,6 +5,7 @@ import { wrapRecord } from './codec/wrap-record.ts'
 import type { ConsumerOptions } from './consumer/consumer-options.ts'
 import type { AppendRecord, AppendResult } from './contract/broker.ts'
 import type { Logger } from './contract/log.ts'
+import type { TriggerManifest } from './contract/manifest.ts'
 import { keepInQuarantine, quarantineRecord } from './dlq/quarantine.ts'
 import { isMillraceError } from './errors.ts'
 
@@ -15,16 +16,25 @@ import { isMillraceError } from './errors.ts'
  */
 export type InvalidRecordPolicy = 'quarantine' | 'wrap' | 'reject'
 
+export interface InvalidRecordOptions {
+  append: (records: AppendRecord[]) => Promise<AppendResult[]>
+  /** The KafkaSource that reads a topic: its plain records are events, whatever the policy. */
+  kafkaSourceOf: (topic: string) => TriggerManifest['wrap']
+  log: Logger
+}
+
 export function invalidRecords(
   policy: InvalidRecordPolicy,
-  { append, log }: { append: (records: AppendRecord[]) => Promise<AppendResult[]>; log: Logger },
+  { append, kafkaSourceOf, log }: InvalidRecordOptions,
 ): Pick<ConsumerOptions, 'decode' | 'refuse'> {
   return {
     decode: (record, at) => {
       try {
         return decodeRecord(record)
       } catch (error) {
-        if (policy === 'wrap' && isMillraceError(error)) return wrapRecord(record, at)
+        if (!isMillraceError(error)) throw error
+        const source = kafkaSourceOf(at.topic)
+        if (policy === 'wrap' || source !== undefined) return wrapRecord(record, at, source)
         throw error
       }
     },

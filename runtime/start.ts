@@ -12,12 +12,16 @@ import type { Config } from './config/schema.ts'
 import type { Broker } from './contract/broker.ts'
 import type { CursorState } from './contract/cursor-state.ts'
 import type { Logger } from './contract/log.ts'
+import type { FunctionManifest } from './contract/manifest.ts'
 import type { LagSample } from './contract/metrics.ts'
+import type { Topology } from './contract/topology.ts'
 import type { FunctionBundle } from './contract/work.ts'
 import { isMillraceError } from './errors.ts'
 import { createIsolatePool } from './isolate/pool.ts'
 import { openPipeline, type Pipeline } from './pipeline.ts'
+import type { TopologyChange } from './routes.ts'
 import { removeRuntimeFile, writeRuntimeFile } from './runtime-file.ts'
+import { createHttpSubscribers } from './subscriber/http/subscribers.ts'
 import type { LoadedFunction } from './subscribers.ts'
 import { createHealthServer, type Readiness } from './telemetry/health-server.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
@@ -28,6 +32,10 @@ export interface StartOptions {
   config: Config
   projectDir: string
   log: Logger
+  /** What is declared beside the functions. Default: nothing. */
+  declared?: Topology
+  /** There is no build to read: all that is served is declared. */
+  withoutBuild?: boolean
 }
 
 export interface Runtime {
@@ -38,6 +46,11 @@ export interface Runtime {
   admin: string
   pipeline: Pipeline
   broker: Broker
+  /**
+   * Serves what is declared beside the functions (YAML) from now on, in place of what was before; says what
+   * changed. Rejects as `Pipeline.apply` does, and with `FN_NAME_CLASH`; then everything stays as it was.
+   */
+  apply(declared: Topology): Promise<TopologyChange>
   readiness(): Readiness
   /** In reverse order of the start, within the configured deadline. Idempotent. */
   stop(): Promise<void>
@@ -76,8 +89,8 @@ class Startup {
   }
 
   async run(): Promise<Runtime> {
-    const { config, projectDir, log } = this.#options
-    const functions = await loadFunctions(resolve(projectDir, config.build))
+    const { config, projectDir, log, withoutBuild = false } = this.#options
+    const functions = withoutBuild ? [] : await loadFunctions(resolve(projectDir, config.build))
     const metricsAt = await this.#serveHealth()
     const broker = await openLog(config, projectDir, log)
     this.#broker = broker
@@ -100,6 +113,7 @@ class Startup {
       driver: broker.driver,
       broker,
       pipeline,
+      apply: (declared) => pipeline.apply(topologyOf(manifestsOf(functions), declared)),
       readiness: () => this.#readiness(),
       stop: () => this.undo(),
     }
@@ -140,11 +154,21 @@ class Startup {
     })
     this.#open.push(() => pool.close())
     this.#walls = pool.walls()
+    const http = createHttpSubscribers({ maxReplyBytes: config.maxEventBytes })
+    this.#open.push(() => http.close(0))
     const pipeline = await openPipeline({
       broker,
       pool,
+      http,
       functions,
-      topology: topologyOf(functions.map(({ manifest }) => manifest)),
+      topology: topologyOf(manifestsOf(functions), this.#options.declared),
+      namespace: config.namespace,
+      topics: {
+        ...(config.partitions === undefined ? {} : { partitions: config.partitions }),
+        ...(config.replicationFactor === undefined
+          ? {}
+          : { replicationFactor: config.replicationFactor }),
+      },
       group: membershipGroup({ namespace: config.namespace, name: config.app }),
       limits: config,
       metrics: this.#metrics,
@@ -167,6 +191,7 @@ class Startup {
       socket,
       broker,
       cursors,
+      topology: () => pipeline.topology,
       deliveries: ({ trigger, offset, ...at }) => pipeline.delivery(trigger, at, offset),
     })
     this.#open.push(() => server.close())
@@ -193,6 +218,10 @@ async function loadFunctions(buildDir: string): Promise<LoadedFunction[]> {
     manifest: one,
     bundle: bundles.get(one.name) as FunctionBundle,
   }))
+}
+
+function manifestsOf(functions: readonly LoadedFunction[]): FunctionManifest[] {
+  return functions.map(({ manifest }) => manifest)
 }
 
 async function openLog(config: Config, projectDir: string, log: Logger): Promise<Broker> {

@@ -1,13 +1,16 @@
 /** Who handles events: one runner for each function, address or transformation, shared by its triggers. */
-import type { Logger } from './contract/log.ts'
 import type { FunctionManifest } from './contract/manifest.ts'
-import { subscriberName, type Subscriber } from './contract/subscriber.ts'
+import type { Subscriber } from './contract/subscriber.ts'
 import type {
   FunctionBundle,
   IsolatePool,
   ResultListener,
   SubscriberRunner,
 } from './contract/work.ts'
+import { transformFunction } from './isolate/transform-bundle.ts'
+import type { HttpSubscribers } from './subscriber/http/subscribers.ts'
+import { createPassRunner } from './subscriber/pass.ts'
+import { SharedRunner } from './subscriber/share.ts'
 
 export interface LoadedFunction {
   manifest: FunctionManifest
@@ -16,17 +19,16 @@ export interface LoadedFunction {
 
 export interface SubscribersOptions {
   pool: IsolatePool
+  http: HttpSubscribers
   functions: readonly LoadedFunction[]
-  log: Logger
 }
 
-/** One runner, and everybody who waits for results of it. */
+/** One runner, which several triggers share. */
 export interface OpenSubscriber {
-  runner: SubscriberRunner
   /** Of a function. */
   manifest?: FunctionManifest
-  /** Results go to every listener, which takes those that are its own. Returns how to stop that. */
-  listen(listener: ResultListener): () => void
+  /** The runner as one trigger uses it: results of what it submits go to `listener` alone. */
+  share: (listener: ResultListener) => SubscriberRunner
 }
 
 export class Subscribers {
@@ -39,34 +41,33 @@ export class Subscribers {
 
   /** Rejects when it cannot be opened, such as a function that does not load; each call says so. */
   open(subscriber: Subscriber): Promise<OpenSubscriber> {
-    const key = `${subscriber.kind} ${subscriberName(subscriber)}`
+    const key = JSON.stringify(subscriber)
     const known = this.#open.get(key) ?? this.#start(subscriber)
     this.#open.set(key, known)
     return known
   }
 
   async #start(subscriber: Subscriber): Promise<OpenSubscriber> {
-    const listeners = new Set<ResultListener>()
-    const onResults: ResultListener = (results) => {
-      for (const listener of listeners) listener(results)
-    }
-    const listen = (listener: ResultListener): (() => void) => {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    }
+    const shares = new SharedRunner()
+    const onResults: ResultListener = (results) => shares.give(results)
+    const shared = (runner: SubscriberRunner): OpenSubscriber => ({
+      share: (listener) => shares.share(runner, listener),
+    })
     switch (subscriber.kind) {
       case 'function': {
         const { manifest, bundle } = this.#functionOf(subscriber.name)
-        return {
-          runner: await this.#options.pool.open(manifest, bundle, onResults),
-          manifest,
-          listen,
-        }
+        return { ...shared(await this.#options.pool.open(manifest, bundle, onResults)), manifest }
       }
-      case 'http':
-      case 'transform':
       case 'pass':
-        throw new Error(`a subscriber of kind ${subscriber.kind} is not served yet`)
+        return shared(createPassRunner(onResults))
+      case 'http': {
+        const { http } = this.#options
+        return shared(http.open({ ...subscriber, name: subscriber.url }, onResults))
+      }
+      case 'transform': {
+        const { manifest, bundle } = await transformFunction(subscriber)
+        return shared(await this.#options.pool.open(manifest, bundle, onResults))
+      }
     }
   }
 

@@ -15,6 +15,7 @@ import { explain } from '../../runtime/filter/explain.ts'
 import { configOf, defineCommand, readInput, withConfigFlags } from '../command.ts'
 import { EXIT, print } from '../output.ts'
 import { resourcePaths, sayNotes, withFileFlag, type FileOptions } from '../resources.ts'
+import { runningTriggers } from '../triggers.ts'
 
 interface ExplainOptions {
   event: Buffer
@@ -63,6 +64,8 @@ function runExplain({ event: body, triggers, json }: ExplainOptions): number {
 /** Steps of flows are left out: no event of a broker reaches them but by the trigger before them. */
 async function triggersOf(config: Config, paths: readonly string[]): Promise<TriggerManifest[]> {
   if (paths.length === 0) {
+    const served = await runningTriggers()
+    if (served !== undefined) return served.filter(({ step }) => step === undefined)
     const { functions } = await readManifest(resolve(config.build))
     return functions.flatMap((one) => one.triggers)
   }

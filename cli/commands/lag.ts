@@ -1,14 +1,15 @@
 /** `fn lag`: how far each trigger is behind its broker. */
 import { readManifest } from '../../builder/manifest-file.ts'
+import type { Config } from '../../runtime/config/schema.ts'
 import { triggerName, type TriggerManifest } from '../../runtime/contract/manifest.ts'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { defineCommand, useLog, withConfigFlags, withLogFlags } from '../command.ts'
 import type { LogAccess } from '../log-access.ts'
 import { EXIT, print } from '../output.ts'
+import { servedTriggers } from '../triggers.ts'
 
 interface LagOptions {
-  buildDir: string
   json: boolean
 }
 
@@ -36,17 +37,17 @@ export function lagCommand(): Command {
     false,
   )
   return runs((options) =>
-    useLog({ ...options }, (access, config) =>
-      runLag(access, { buildDir: resolve(config.build), json: options.json }),
-    ),
+    useLog({ ...options }, (access, config) => runLag(access, config, options)),
   )
 }
 
-async function runLag(access: LogAccess, options: LagOptions): Promise<number> {
+async function runLag(access: LogAccess, config: Config, options: LagOptions): Promise<number> {
   const lines: LagLine[] = []
   const live = access.live === undefined ? [] : (await access.live()).cursors
-  const { functions } = await readManifest(options.buildDir)
-  for (const trigger of functions.flatMap((one) => one.triggers)) {
+  const served = await servedTriggers(access, config)
+  // Neither a build nor a runtime: the build's absence is what there is to say.
+  if (served === undefined) await readManifest(resolve(config.build))
+  for (const trigger of served ?? []) {
     lines.push(...(await lagOf(access, trigger, live)))
   }
   const shown = options.json ? lines.map((line) => JSON.stringify(line)) : summaries(lines)

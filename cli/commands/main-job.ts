@@ -11,11 +11,13 @@ import type { LogRecord } from '../../runtime/contract/broker.ts'
 import type { Event } from '../../runtime/contract/event.ts'
 import type { Runtime } from '../../runtime/start.ts'
 import { configOf, defineCommand, withConfigFlags } from '../command.ts'
+import { LiveResources } from '../live-resources.ts'
 import { EXIT, say } from '../output.ts'
+import { resourcePaths, withFileFlag, type FileOptions } from '../resources.ts'
 import { untilStopped } from '../until-stopped.ts'
 import { buildProject, summary } from './build.ts'
 import { postEvent } from './send.ts'
-import { announce, startProject } from './start.ts'
+import { announce, following, startProject } from './start.ts'
 
 const SAMPLE = 'sample-order.json'
 const BROKER = { namespace: 'events', name: 'kafka-broker' }
@@ -25,11 +27,12 @@ const QUIET_MS = 600
 const POLL_MS = 20
 
 export function mainJobCommand(): Command {
-  const { command, runs } = defineCommand<Record<string, unknown>>(
+  const { command, runs } = defineCommand<FileOptions & Record<string, unknown>>(
     'main',
     'build functions/, run them, and show what a sample order does',
   )
   withConfigFlags(command)
+  withFileFlag(command, 'Knative resources that are served beside the functions')
   return runs(async (options) => {
     const startedAt = performance.now()
     const projectDir = process.cwd()
@@ -37,12 +40,13 @@ export function mainJobCommand(): Command {
     const report = await buildProject(config, projectDir)
     if (report.manifest === undefined) return EXIT.failed
     say(summary(report, config))
-    const runtime = await startProject(config, projectDir)
+    const resources = new LiveResources(resourcePaths(options, config), config, projectDir)
+    const runtime = await startProject(config, projectDir, resources)
     announce(runtime, startedAt)
     const sample = join(resolve(projectDir, config.functions), SAMPLE)
     await sendSampleOnce(runtime, sample, join(projectDir, '.millrace', 'sample-sent'))
     sayNextSteps(config.functions)
-    await untilStopped(runtime)
+    await untilStopped(following(runtime, resources))
     return EXIT.done
   })
 }

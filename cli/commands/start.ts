@@ -3,32 +3,58 @@ import type { Command } from 'commander'
 import type { Config } from '../../runtime/config/schema.ts'
 import type { Runtime } from '../../runtime/start.ts'
 import { configOf, defineCommand, withConfigFlags } from '../command.ts'
+import { LiveResources } from '../live-resources.ts'
 import { EXIT, say } from '../output.ts'
+import { resourcePaths, withFileFlag, type FileOptions } from '../resources.ts'
 import { untilStopped } from '../until-stopped.ts'
 
 export function startCommand(): Command {
-  const { command, runs } = defineCommand<Record<string, unknown>>(
+  const { command, runs } = defineCommand<FileOptions & Record<string, unknown>>(
     'start',
     'run what fn build wrote: ingress, functions, metrics',
   )
   withConfigFlags(command)
+  withFileFlag(command, 'Knative resources that are served beside the functions')
   return runs(async (options) => {
     const startedAt = performance.now()
-    const runtime = await startProject(configOf(options), process.cwd())
+    const config = configOf(options)
+    const resources = new LiveResources(resourcePaths(options, config), config, process.cwd())
+    const runtime = await startProject(config, process.cwd(), resources)
     announce(runtime, startedAt)
-    await untilStopped(runtime)
+    await untilStopped(following(runtime, resources))
     return EXIT.done
   })
 }
 
-/** Starts the runtime of a project with the configured logger. */
-export async function startProject(config: Config, projectDir: string): Promise<Runtime> {
+/** Applies what changes in the files, until the runtime is stopped. */
+export function following(runtime: Runtime, resources: LiveResources): Pick<Runtime, 'stop'> {
+  let turn: Promise<void> = Promise.resolve()
+  resources.follow(() => {
+    turn = turn.then(() => resources.reload((declared) => runtime.apply(declared)))
+  })
+  return {
+    stop: async () => {
+      resources.close()
+      await turn
+      await runtime.stop()
+    },
+  }
+}
+
+/** Starts the runtime of a project, and what is declared beside it, with the configured logger. */
+export async function startProject(
+  config: Config,
+  projectDir: string,
+  resources: LiveResources,
+): Promise<Runtime> {
+  const declared = await resources.load()
+  const withoutBuild = await resources.isAlone()
   const [{ startRuntime }, { createLogger }] = await Promise.all([
     import('../../runtime/start.ts'),
     import('../../runtime/telemetry/log.ts'),
   ])
   const log = createLogger({ level: config.logLevel, format: config.logFormat })
-  return startRuntime({ config, projectDir, log })
+  return startRuntime({ config, projectDir, log, declared, withoutBuild })
 }
 
 export function announce(runtime: Runtime, startedAt: number): void {

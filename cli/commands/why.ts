@@ -6,7 +6,7 @@ import { MillraceError } from '../../runtime/errors.ts'
 import { defineCommand, useLog, withConfigFlags, withLogFlags } from '../command.ts'
 import type { LogAccess } from '../log-access.ts'
 import { EXIT, print, say } from '../output.ts'
-import { builtTriggers } from '../triggers.ts'
+import { servedTriggers } from '../triggers.ts'
 import { followEvent } from '../why/follow.ts'
 import { readableReport } from '../why/readable.ts'
 import { NOT_KEPT } from '../why/report.ts'
@@ -36,7 +36,7 @@ async function runWhy(
   config: Config,
   { id, source, broker, json }: WhyFlags & { id: string },
 ): Promise<number> {
-  const triggers = await builtTriggers(config)
+  const triggers = await servedTriggers(access, config)
   if (triggers === undefined) say('there is no build here, so the triggers are not known')
   const topic = broker === undefined ? undefined : brokerTopic(parseObjectName(broker, 'broker'))
   const report = await followEvent(access, {

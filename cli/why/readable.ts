@@ -51,8 +51,10 @@ function triggerLines(report: TriggerReport): string[] {
   ]
 }
 
-function attemptLine({ attempt, at, durationMs, result, error, retryInMs }: AttemptTrace): string {
-  const why = error === undefined ? '' : `, ${error.class}: ${error.message} (${error.code})`
+function attemptLine(trace: AttemptTrace): string {
+  const { attempt, at, durationMs, result, reason, error, retryInMs } = trace
+  const dropped = reason === undefined ? '' : `, ${reason}`
+  const why = error === undefined ? dropped : `, ${error.class}: ${error.message} (${error.code})`
   const next = retryInMs === undefined ? '' : `, next after ${retryInMs} ms`
   return `    attempt ${attempt}  ${new Date(at).toISOString()}  ${result} in ${durationMs.toFixed(1)} ms${why}${next}`
 }

@@ -68,7 +68,9 @@ async function filesOf(named: string, findings: Finding[]): Promise<string[]> {
     if (!(await stat(named)).isDirectory()) return [named]
     const entries = await readdir(named, { recursive: true, withFileTypes: true })
     const files = entries
-      .filter((entry) => entry.isFile() && ENDINGS.includes(path.extname(entry.name)))
+      // In a mounted ConfigMap, every file is a link into a hidden folder.
+      .filter((entry) => entry.isFile() || entry.isSymbolicLink())
+      .filter((entry) => ENDINGS.includes(path.extname(entry.name)))
       .map((entry) => path.join(entry.parentPath, entry.name))
       .filter((file) => !NOT_MEANT.test(path.relative(named, file)))
       .toSorted()

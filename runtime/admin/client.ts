@@ -8,6 +8,7 @@ import type {
 } from '../contract/broker.ts'
 import type { DeliveryTrace } from '../contract/history.ts'
 import type { LogReader, LogWriter, PlacedRecord } from '../contract/log-access.ts'
+import type { Topology } from '../contract/topology.ts'
 import { MillraceError } from '../errors.ts'
 import {
   ADMIN_PATHS,
@@ -25,6 +26,8 @@ import {
 
 export interface AdminClient extends LogReader, LogWriter {
   triggers(): Promise<TriggersAnswer>
+  /** What the runtime serves. */
+  topology(): Promise<Topology>
   /** What the runtime remembers of one delivery; undefined when it is not kept. */
   delivery(query: DeliveryQuery): Promise<DeliveryTrace | undefined>
 }
@@ -50,6 +53,7 @@ export function adminClient(socket: string): AdminClient {
       call<OffsetCommit[]>(ADMIN_PATHS.offsetsAt, { partitions, timeMs }),
     ...writerOf(call),
     triggers: () => call<TriggersAnswer>(ADMIN_PATHS.triggers, {}),
+    topology: () => call<Topology>(ADMIN_PATHS.topology, {}),
     delivery: async (query) => {
       const { delivery } = await call<DeliveriesAnswer>(ADMIN_PATHS.deliveries, query)
       return delivery ?? undefined

@@ -29,6 +29,8 @@ export const ADMIN_PATHS = {
   transact: '/v1/transact',
   triggers: '/v1/triggers',
   deliveries: '/v1/deliveries',
+  /** Answers the `Topology` that is served. */
+  topology: '/v1/topology',
 } as const
 
 export interface TriggersAnswer {

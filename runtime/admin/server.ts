@@ -10,6 +10,7 @@ import type { Broker, CommittedOffset, TopicPartition } from '../contract/broker
 import type { CursorState } from '../contract/cursor-state.ts'
 import type { DeliveryTrace } from '../contract/history.ts'
 import type { LogWriter } from '../contract/log-access.ts'
+import { EMPTY_TOPOLOGY, type Topology } from '../contract/topology.ts'
 import { isMillraceError, MillraceError } from '../errors.ts'
 import { brokerWriter } from './broker-writer.ts'
 import {
@@ -36,6 +37,8 @@ export interface AdminOptions {
   cursors(): CursorState[]
   /** What is remembered of one delivery. Default: nothing is. */
   deliveries?: (query: DeliveryQuery) => DeliveryTrace | undefined
+  /** What is served. Default: nothing. */
+  topology?: () => Topology
 }
 
 interface PartitionsBody {
@@ -74,6 +77,7 @@ export async function serveAdmin(options: AdminOptions): Promise<AdminServer> {
   addReading(server, broker)
   addWriting(server, brokerWriter(broker))
   server.post(ADMIN_PATHS.triggers, () => ({ cursors: options.cursors() }))
+  server.post(ADMIN_PATHS.topology, () => options.topology?.() ?? EMPTY_TOPOLOGY)
   server.post(ADMIN_PATHS.deliveries, (request): DeliveriesAnswer => {
     const { trigger, topic, partition, offset } = request.body as DeliveryQuery
     const delivery = options.deliveries?.({ trigger, topic, partition, offset })

@@ -17,6 +17,17 @@ export function isTimestamp(text: string): boolean {
   return !text.startsWith('02-29', 5) || isLeapYear(Number(text.slice(0, 4)))
 }
 
+/**
+ * The time as milliseconds since the epoch; undefined for what is no timestamp. A leap second is the one
+ * that follows it.
+ */
+export function timestampMs(value: unknown): number | undefined {
+  if (typeof value !== 'string' || !isTimestamp(value)) return undefined
+  const isLeapSecond = value.startsWith(':60', 16)
+  const ordinary = isLeapSecond ? `${value.slice(0, 16)}:59${value.slice(19)}` : value
+  return Date.parse(ordinary.toUpperCase()) + (isLeapSecond ? 1_000 : 0)
+}
+
 function isLeapYear(year: number): boolean {
   return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
 }

@@ -13,12 +13,20 @@ const TYPE = 'dev.knative.kafka.event'
 /** CloudEvents 1.0, "Type System": what a String must not hold. */
 const FORBIDDEN = /[\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]/u
 
-export function wrapRecord(record: LogRecord, { topic, partition }: TopicPartition): Event {
+/** `source`: the KafkaSource in whose name it is done; none: the topic's. */
+export function wrapRecord(
+  record: LogRecord,
+  { topic, partition }: TopicPartition,
+  source?: { namespace: string; name: string },
+): Event {
   const { offset, key, value, headers, timestamp } = record
   const attributes: Attributes = {
     specversion: '1.0',
     id: `partition:${partition}/offset:${offset}`,
-    source: `/topics/${topic}`,
+    source:
+      source === undefined
+        ? `/topics/${topic}`
+        : `/apis/v1/namespaces/${source.namespace}/kafkasources/${source.name}#${topic}`,
     type: TYPE,
     subject: `partition:${partition}#${offset}`,
     time: new Date(timestamp).toISOString(),

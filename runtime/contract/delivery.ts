@@ -7,6 +7,23 @@ import type { Event } from './event.ts'
 import type { TriggerManifest } from './manifest.ts'
 import type { Fault, Outcome } from './outcome.ts'
 import type { ParkingLot } from './parking.ts'
+import type { Subscriber } from './subscriber.ts'
+
+/** Brings the events of one trigger, from all its partitions, to its subscriber. */
+export interface Delivery {
+  open(options: ChannelOptions): DeliveryChannel
+  /** Starts nothing new. What runs goes on; `idle()` says when it has ended. */
+  pause(): void
+  resume(): void
+  /** A person paused the trigger, or ended that: what was read and has not begun waits. */
+  hold(held: boolean): void
+  /** Takes nothing more from the log; what has begun goes on, through further steps as well. For good. */
+  retire(): void
+  /** Nothing is in a subscriber's hands, and nothing is on its way to the log. */
+  readonly isIdle: boolean
+  /** Resolves once that is so. */
+  idle(): Promise<void>
+}
 
 /** The way of one trigger's events from one partition. */
 export interface DeliveryChannel {
@@ -25,6 +42,8 @@ export interface ChannelOptions {
   trigger: TriggerManifest
   topic: string
   partition: number
+  /** Its records are not in the log: they come from another delivery in this process. */
+  offLog?: boolean
   /** Called once an event has ended and everything that it caused is durable. */
   onSettled: (record: LogRecord, outcome: Outcome) => void
   /** Events began to wait for a retry; see `DeliveryChannel.waiting`. */
@@ -39,6 +58,14 @@ export interface ChannelOptions {
    * committed later.
    */
   transact?: (output: TransactedOutput) => Promise<AppendResult[]>
+  /**
+   * Takes the output of one event that goes on within this process, and resolves when all that follows
+   * from it is durable; never rejects. Undefined: it is the log's, and appended as without this.
+   */
+  forward?: (
+    cause: LogRecord,
+    records: readonly AppendRecord[],
+  ) => Promise<AppendResult[]> | undefined
 }
 
 export interface TransactedOutput {
@@ -55,9 +82,22 @@ export interface DeadLetter {
   topic: string
   partition: number
   record: LogRecord
+  /** The record in `topic` from which `record` was made within this process; none: it is that one. */
+  cause?: LogRecord
   event: Event
   fault: Fault
   attempts: number
   /** Milliseconds since the epoch. */
   firstFailedAt: number
+  /** Of a flow: where it failed, if not at the trigger's own subscriber. */
+  step?: FailedStep
+}
+
+/** A step failed on an event that was made within this process from one of the trigger's. */
+export interface FailedStep {
+  name: string
+  namespace: string
+  subscriber: Subscriber
+  /** The event has to keep what it says of an earlier failure: that is what the step was given. */
+  keepsErrors: boolean
 }

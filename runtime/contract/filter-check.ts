@@ -3,6 +3,10 @@
  * an event where a filter is empty or broken and only logs it (its admission webhook may be off); here
  * such a filter is refused before it runs, because it never is what was meant.
  */
+import { isMillraceError } from '../errors.ts'
+import { callProblems, cesqlProblems } from '../filter/cesql/cesql.ts'
+import { parseCesql } from '../filter/cesql/parser.ts'
+import { kafkaExpression, plainFilters } from './filter-compat.ts'
 import type { DataCondition, Filter, TriggerMetadata } from './metadata.ts'
 import { isRecord, joinPath, shown, unknownKey } from './schema-problems.ts'
 
@@ -11,16 +15,19 @@ const ATTRIBUTE_NAME = /^[a-z][a-z0-9]*$/
 
 type Dialect = Filter extends infer One ? (One extends unknown ? keyof One : never) : never
 type Check = (value: unknown, path: string) => string[]
+/** `compat` is Knative's Kafka broker: what is empty is allowed, and several dialects in one object. */
+type DialectCheck = (value: unknown, path: string, compat: boolean) => string[]
 
-const DIALECT_CHECKS: Record<Dialect, Check> = {
-  exact: (value, path) => attributeMapProblems(value, path, textProblems),
-  prefix: (value, path) => attributeMapProblems(value, path, textProblems),
-  suffix: (value, path) => attributeMapProblems(value, path, textProblems),
+const DIALECT_CHECKS: Record<Dialect, DialectCheck> = {
+  exact: textMapProblems,
+  prefix: textMapProblems,
+  suffix: textMapProblems,
   exists: (value, path) => attributeMapProblems(value, path, booleanProblems),
-  all: (value, path) => listProblems(value, path),
-  any: (value, path) => listProblems(value, path),
-  not: (value, path) => oneProblems(value, path),
+  all: listProblems,
+  any: listProblems,
+  not: oneProblems,
   data: (value, path) => dataProblems(value, path),
+  cesql: expressionProblems,
 }
 const DIALECTS = Object.keys(DIALECT_CHECKS)
 
@@ -37,9 +44,16 @@ const CONDITION_CHECKS: Record<keyof DataCondition, Check> = {
 }
 const CONDITIONS = Object.keys(CONDITION_CHECKS)
 
-/** The problems of a list of filters, one line each, each with its path; none if it can be compiled. */
-export function filterProblems(filters: readonly unknown[], path: string): string[] {
-  return filters.flatMap((filter, index) => oneProblems(filter, joinPath(path, index)))
+/**
+ * The problems of a list of filters, one line each, each with its path; none if it can be compiled.
+ * `compat`: by the rules of `filterCompat: 'knative-kafka'`.
+ */
+export function filterProblems(
+  filters: readonly unknown[],
+  path: string,
+  compat = false,
+): string[] {
+  return filters.flatMap((filter, index) => oneProblems(filter, joinPath(path, index), compat))
 }
 
 /** The problems of Knative's `filter.attributes`, where an empty value has a meaning. */
@@ -53,21 +67,25 @@ export function attributesProblems(
 /**
  * The filters of a trigger. A non-empty `filters` wins over `filter` (Knative's rule), which is said in
  * `warning`. In `filter.attributes` an empty value asks for the attribute with any value
- * (control-plane spec, "Trigger Filtering").
+ * (control-plane spec, "Trigger Filtering"). With `filterCompat` they are those that Knative's Kafka broker
+ * would apply. Takes what `filterProblems` and `attributesProblems` found right.
  */
 export function filtersOf(
-  trigger: Pick<TriggerMetadata, 'filter' | 'filters'>,
+  trigger: Pick<TriggerMetadata, 'filter' | 'filters' | 'filterCompat'>,
   path: string,
 ): { filters: Filter[]; warning?: string } {
   const attributes = trigger.filter?.attributes ?? {}
   const names = Object.keys(attributes)
+  const compat = trigger.filterCompat === 'knative-kafka'
   if (trigger.filters !== undefined && trigger.filters.length > 0) {
-    if (names.length === 0) return { filters: trigger.filters }
+    const filters = compat ? plainFilters(trigger.filters) : trigger.filters
+    if (names.length === 0) return { filters }
     return {
-      filters: trigger.filters,
+      filters,
       warning: `${joinPath(path, 'filter')} is ignored, because ${joinPath(path, 'filters')} is there and wins over it; remove one of them`,
     }
   }
+  if (compat) return { filters: plainFilters([{ exact: attributes }]) }
   return {
     filters: names.map((name): Filter => {
       const value = attributes[name] ?? ''
@@ -76,19 +94,33 @@ export function filtersOf(
   }
 }
 
-function oneProblems(filter: unknown, path: string): string[] {
+function oneProblems(filter: unknown, path: string, compat: boolean): string[] {
   if (!isRecord(filter)) return [`${path} must be an object, but is ${shown(filter)}`]
   const keys = Object.keys(filter)
   const unknown = keys.filter((key) => !DIALECTS.includes(key))
   if (unknown.length > 0) return unknown.map((key) => unknownKey(path, key, DIALECTS))
-  if (keys.length === 0) return [`${path} is empty; it needs one of ${DIALECTS.join(', ')}`]
-  if (keys.length > 1) {
+  if (keys.length === 0 && !compat) {
+    return [`${path} is empty; it needs one of ${DIALECTS.join(', ')}`]
+  }
+  if (keys.length > 1 && !compat) {
     const split = keys.map((key) => `{ ${key}: … }`).join(', ')
     return [
       `${path} has ${keys.join(' and ')}; one object holds one of them, so split it: ${split}`,
     ]
   }
-  return keys.flatMap((key) => DIALECT_CHECKS[key as Dialect](filter[key], joinPath(path, key)))
+  return keys.flatMap((key) =>
+    DIALECT_CHECKS[key as Dialect](filter[key], joinPath(path, key), compat),
+  )
+}
+
+function textMapProblems(value: unknown, path: string, compat: boolean): string[] {
+  if (compat && isRecord(value)) {
+    return Object.entries(value).flatMap(([name, text]) => [
+      ...nameProblems(name, path),
+      ...(text === '' ? [] : textProblems(text, joinPath(path, name))),
+    ])
+  }
+  return attributeMapProblems(value, path, textProblems)
 }
 
 function attributeMapProblems(value: unknown, path: string, check: Check): string[] {
@@ -112,10 +144,10 @@ function nameProblems(name: string, path: string): string[] {
   return [`${path}: ${JSON.stringify(name)} is no attribute name; ${next}`]
 }
 
-function listProblems(value: unknown, path: string): string[] {
+function listProblems(value: unknown, path: string, compat: boolean): string[] {
   if (!Array.isArray(value)) return [`${path} must be an array, but is ${shown(value)}`]
-  if (value.length === 0) return [`${path} is empty; give it a filter or remove it`]
-  return filterProblems(value, path)
+  if (value.length === 0 && !compat) return [`${path} is empty; give it a filter or remove it`]
+  return filterProblems(value, path, compat)
 }
 
 function dataProblems(value: unknown, path: string): string[] {
@@ -128,6 +160,24 @@ function dataProblems(value: unknown, path: string): string[] {
       : []),
     ...conditionProblems(value[dataPath], `${path}[${JSON.stringify(dataPath)}]`),
   ])
+}
+
+function expressionProblems(value: unknown, path: string, compat: boolean): string[] {
+  if (typeof value !== 'string') return [`${path} must be a string, but is ${shown(value)}`]
+  if (value.trim() === '') {
+    if (compat) return []
+    return [`${path} is empty; give it an expression such as "type LIKE 'com.%'"`]
+  }
+  try {
+    const { root } = parseCesql(value)
+    // What is added may make it too long or too deep.
+    if (compat) parseCesql(kafkaExpression(value))
+    const problems = compat ? callProblems(root) : cesqlProblems(root)
+    return problems.map((problem) => `${path}: ${problem}`)
+  } catch (error) {
+    if (!isMillraceError(error, 'FN_FILTER_INVALID')) throw error
+    return [`${path}: ${error.message}`]
+  }
 }
 
 function conditionProblems(value: unknown, path: string): string[] {

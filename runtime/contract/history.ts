@@ -22,12 +22,16 @@ export interface DeliveryTrace {
 }
 
 export interface AttemptTrace {
+  /** Of a flow: the step that it was made at; none: the trigger's own subscriber. */
+  step?: string
   /** 1 for the first. */
   attempt: number
   /** When its result came, in ms since the epoch. */
   at: number
   durationMs: number
   result: AttemptResult
+  /** Why the event was dropped. */
+  reason?: string
   error?: { code: ErrorCode; class: string; message: string }
   /** Wait until the next attempt, where one follows. */
   retryInMs?: number

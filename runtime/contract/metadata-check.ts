@@ -7,6 +7,7 @@ import { quarantineTopic } from '../broker/names.ts'
 import { type ErrorCode, isMillraceError, MillraceError } from '../errors.ts'
 import { parseDuration } from './duration.ts'
 import { attributesProblems, filterProblems } from './filter-check.ts'
+import { plainFilters } from './filter-compat.ts'
 import { triggerName, type FunctionManifest, type TriggerManifest } from './manifest.ts'
 import { subscriberName } from './subscriber.ts'
 import { type FunctionManifestPart, triggerIdentity, withDefaults } from './metadata-defaults.ts'
@@ -42,7 +43,7 @@ export function checkMetadata(raw: unknown, where: MetadataOrigin): FunctionMani
       { detail: { file: where.file } },
     )
   }
-  const errors = schemaErrors(raw)
+  const errors = schemaErrors(withPlainFilters(raw))
   const problems = [...shapeProblems(errors), ...meaningProblems(raw, where)]
   if (problems.length > 0) throw invalid(where, problems)
   // The schema has the last word, also where the clearer messages are ours.
@@ -105,6 +106,26 @@ class Claims {
   }
 }
 
+/** The schema knows our own dialects only, so it is given what filters of Knative's Kafka broker mean. */
+function withPlainFilters(raw: Record<string, unknown>): Record<string, unknown> {
+  const { triggers } = raw
+  if (!Array.isArray(triggers)) return raw
+  return {
+    ...raw,
+    triggers: triggers.map((trigger: unknown): unknown => {
+      if (!isRecord(trigger) || !isCompat(trigger) || !Array.isArray(trigger['filters'])) {
+        return trigger
+      }
+      const isRight = filterProblems(trigger['filters'], '', true).length === 0
+      return isRight ? { ...trigger, filters: plainFilters(trigger['filters']) } : trigger
+    }),
+  }
+}
+
+function isCompat({ filterCompat }: Record<string, unknown>): boolean {
+  return filterCompat === 'knative-kafka'
+}
+
 function schemaErrors(raw: unknown): ErrorObject[] {
   compiled ??= new Ajv({ allErrors: true, strict: true, verbose: true }).compile(FunctionMetadata)
   return compiled(raw) ? [] : (compiled.errors ?? [])
@@ -163,13 +184,11 @@ function nameMissing(path: string): Problem {
   }
 }
 
-function triggerFilterProblems(
-  { filter, filters }: Record<string, unknown>,
-  path: string,
-): Problem[] {
+function triggerFilterProblems(trigger: Record<string, unknown>, path: string): Problem[] {
+  const { filter, filters } = trigger
   const lines =
     Array.isArray(filters) && filters.length > 0
-      ? filterProblems(filters, `${path}.filters`)
+      ? filterProblems(filters, `${path}.filters`, isCompat(trigger))
       : isRecord(filter) && isRecord(filter['attributes'])
         ? attributesProblems(filter['attributes'], `${path}.filter.attributes`)
         : []

@@ -41,6 +41,7 @@ export type DataCondition = Static<typeof DataCondition>
 /**
  * One filter: exactly one dialect. `exists` maps an attribute to whether it must be there, whatever its
  * value. `data` maps a dotted path of the JSON data (`customer.tier`, `items.0.sku`) to a condition.
+ * `cesql` is an expression of the CloudEvents SQL Expression Language 1.0.0.
  */
 export type Filter =
   | { exact: Record<string, string> }
@@ -51,6 +52,7 @@ export type Filter =
   | { any: Filter[] }
   | { not: Filter }
   | { data: Record<string, DataCondition> }
+  | { cesql: string }
 
 export const Filter = Type.Cyclic(
   {
@@ -66,10 +68,19 @@ export const Filter = Type.Cyclic(
         { data: Type.Record(Type.String(), DataCondition) },
         { additionalProperties: false },
       ),
+      Type.Object({ cesql: Type.String() }, { additionalProperties: false }),
     ]),
   },
   'Filter',
 )
+
+/**
+ * Reads `filter` and `filters` as Knative's Kafka broker does: what is empty lets every event pass, several
+ * dialects in one object are ANDed, a CESQL value is cast to a Boolean, and AND, OR and XOR go from right to
+ * left. Default: none of that; such
+ * filters are refused (`FN_FILTER_INVALID`), because they never are what was meant.
+ */
+export const FilterCompat = Type.Literal('knative-kafka')
 
 /** Stops calling a subscriber that only fails; one probe finds out when it is well again. */
 export const Breaker = Type.Object(
@@ -139,6 +150,7 @@ export const TriggerMetadata = Type.Object(
       ),
     ),
     filters: Type.Optional(Type.Unsafe<Filter[]>(Type.Array(Filter))),
+    filterCompat: Type.Optional(FilterCompat),
     startFrom: Type.Optional(StartFrom),
     dedupe: Type.Optional(Dedupe),
   },

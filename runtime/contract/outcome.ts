@@ -23,6 +23,19 @@ export interface Fault {
   message: string
   /** Source-mapped where a map is at hand. At most 4,000 characters. */
   stack?: string
-  /** Wait that the handler asked for with `Retry({ after })`, in milliseconds. */
+  /** Wait that the handler asked for with `Retry({ after })`, or Retry-After, in milliseconds. */
   retryAfterMs?: number
+  /** Of an HTTP subscriber: what it answered, for the dead letter. */
+  response?: FaultResponse
+}
+
+export interface FaultResponse {
+  /** The subscriber's address. */
+  dest: string
+  /** HTTP status; none: there was no answer. */
+  status?: number
+  /** The first 1,024 bytes of the answer's body, as base64; none for an empty body. */
+  body?: string
+  /** From the answer's `kne-` headers: attributes that the dead letter gets. At most 16 and 4 KiB. */
+  extensions?: Record<string, string>
 }

@@ -58,6 +58,8 @@ function describe(error: ErrorObject, path: string): string {
       return `${path} must be ${withArticle(String(error.params['type']))}, but is ${shown(error.data)}`
     case 'minItems':
       return `${path} needs at least ${String(error.params['limit'])} entry`
+    case 'const':
+      return `${path} must be ${shown(error.params['allowedValue'])}, but is ${shown(error.data)}`
     case 'anyOf':
       return `${path} ${unionText(error)}`
     default:

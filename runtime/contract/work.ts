@@ -1,6 +1,6 @@
 /**
- * What passes between the pipeline and the isolates. The implementation (`runtime/isolate/pool.ts`)
- * frames it to worker processes; the pipeline sees only these shapes.
+ * What passes between the pipeline and the subscribers. `runtime/isolate/pool.ts` frames it to worker
+ * processes, `runtime/subscriber/http` makes requests of it; the pipeline sees only these shapes.
  */
 import type { Attributes, AttributeValue, Event, EventData } from './event.ts'
 import type { FunctionManifest } from './manifest.ts'
@@ -22,10 +22,12 @@ export interface WorkItem {
   trigger: string
   /** 1 for the first delivery. */
   attempt: number
-  /** Wall time from the handler's start, in milliseconds: `delivery.timeout`. */
+  /** Wall time from the start of the handler or the request, in milliseconds: `delivery.timeout`. */
   timeoutMs: number
   /** Run with nothing else in this function's isolate, because it was under suspicion. */
   alone?: boolean
+  /** Where the log holds the event; HTTP subscribers are told, as Knative's Kafka broker tells them. */
+  at?: { partition: number; offset: number }
 }
 
 /** A reply as the handler returned it, checked like a stranger's event, not yet completed. */
@@ -53,12 +55,12 @@ export type WorkResult =
    */
   | { id: number; status: 'again'; suspect: boolean }
 
-/** Brings events to one subscriber. */
+/** Brings events to one subscriber: a function, or an address. */
 export interface SubscriberRunner {
   /** Hands work over. Bounded by the caller with `inFlight()`; never rejects. */
   submit(items: readonly WorkItem[]): void
   inFlight(): { items: number; bytes: number }
-  /** Undefined while the subscriber can be reached; why while it cannot (a function does not load). */
+  /** Undefined while the subscriber can be given work; why while it cannot. */
   trouble(): string | undefined
 }
 

@@ -2,6 +2,7 @@
  * Hands ready lanes to the function: micro-batches of what is there, never waiting to be filled, and
  * never more at once than the isolates can hold.
  */
+import { isExpired } from '../codec/extensions.ts'
 import { triggerName, type TriggerManifest } from '../contract/manifest.ts'
 import type { TriggerMetrics } from '../contract/metrics.ts'
 import type { SubscriberRunner, WorkItem, WorkResult } from '../contract/work.ts'
@@ -13,6 +14,8 @@ export interface DispatchOptions {
   runner: Pick<SubscriberRunner, 'submit'>
   metrics: Pick<TriggerMetrics, 'received'>
   breaker: Breaker | undefined
+  /** Events whose `expirytime` is past: they do not go to the function. */
+  expired(tasks: readonly Task[]): void
 }
 
 const MAX_BATCH_ITEMS = 500
@@ -92,6 +95,7 @@ export class Dispatch {
   #dispatch(): void {
     if (this.#isStill) return
     const maxRun = this.#maxRun()
+    const expired: Task[] = []
     let next = 0
     while (next < this.#ready.length && this.#hasRoom()) {
       const max = this.#allowance()
@@ -102,6 +106,10 @@ export class Dispatch {
         const lane = this.#ready[next++] as Lane
         if (lane.queue[0]?.channel.closed) continue
         for (const task of lane.nextRun(Math.min(maxRun, max - items.length))) {
+          if (isTooLate(task)) {
+            expired.push(task)
+            continue
+          }
           items.push(this.#start(task))
           bytes += task.bytes
         }
@@ -110,6 +118,7 @@ export class Dispatch {
       if (items.length > 0) this.#options.runner.submit(items)
     }
     this.#ready = this.#ready.slice(next)
+    if (expired.length > 0) this.#options.expired(expired)
   }
 
   /** With much behind every key, a few of them must not take all the room: each has its share. */
@@ -148,6 +157,13 @@ export class Dispatch {
       timeoutMs: trigger.delivery.timeoutMs,
     }
     if (task.alone) item.alone = true
+    const { offLog, partition } = task.channel
+    if (offLog !== true) item.at = { partition, offset: task.record.offset }
     return item
   }
+}
+
+/** CloudEvents' expirytime extension. What a person replays is handled all the same. */
+function isTooLate({ event, replayOf }: Task): boolean {
+  return replayOf === undefined && isExpired(event.attributes, Date.now())
 }

@@ -2,7 +2,7 @@
  * What one trigger remembers of its last deliveries, for `fn why`.
  *
  * It is written for every event, so it lies in flat arrays: a ring of deliveries, a ring of attempts, and
- * hash chains that find a delivery by its place. Only a failed attempt makes an object.
+ * hash chains that find a delivery by its place. Only an attempt that failed or dropped its event makes an object.
  */
 import type { AttemptTrace, DeliveryTrace } from '../contract/history.ts'
 import { ATTEMPT_RESULTS, type AttemptResult } from '../contract/metrics.ts'
@@ -19,12 +19,17 @@ export interface Delivered {
 export interface Attempted {
   readonly status: AttemptResult
   readonly durationMs: number
+  /** Why it was dropped. */
+  readonly reason?: string
 }
 
 interface Failure {
   fault: Pick<Fault, 'code' | 'class' | 'message'>
   retryInMs: number | undefined
 }
+
+/** What is kept of an attempt beside numbers: why it failed, or why its event was dropped. */
+type Cause = Failure | { reason: string }
 
 export const MAX_DELIVERIES = 10_000
 /** Most events need one attempt; where most need more, the oldest attempts go first. */
@@ -223,13 +228,13 @@ class Attempts {
   #durationMs = new Float64Array(0)
   #result = new Uint8Array(0)
   #before = new Float64Array(0)
-  #failures: Array<Failure | undefined> = []
+  #causes: Array<Cause | undefined> = []
 
   constructor(max: number) {
     this.#max = max
   }
 
-  add(attempt: number, { status, durationMs }: Attempted, before: number): number {
+  add(attempt: number, { status, durationMs, reason }: Attempted, before: number): number {
     if (this.#next === this.#capacity && this.#capacity < this.#max) this.#grow()
     const number = this.#next++
     const slot = number % this.#capacity
@@ -238,20 +243,17 @@ class Attempts {
     this.#durationMs[slot] = durationMs
     this.#result[slot] = ATTEMPT_RESULTS.indexOf(status)
     this.#before[slot] = before
-    if (this.#failures.length > 0) this.#failures[slot] = undefined
+    if (this.#causes.length > 0) this.#causes[slot] = undefined
+    if (reason !== undefined) this.#keep(slot, { reason: shortened(reason) })
     return number
   }
 
   fail(number: number, { fault, retryInMs }: Failure): void {
     if (!this.#isKept(number)) return
     const { code, message } = fault
-    const kept: Failure = {
-      fault: { code, class: fault.class, message: shortened(message) },
-      retryInMs,
-    }
     this.#result[number % this.#capacity] = ATTEMPT_RESULTS.indexOf('failed')
-    if (this.#failures.length === 0) this.#failures = Array.from({ length: this.#capacity })
-    this.#failures[number % this.#capacity] = kept
+    const kept = { code, class: fault.class, message: shortened(message) }
+    this.#keep(number % this.#capacity, { fault: kept, retryInMs })
   }
 
   /** Those of one delivery that are still there, oldest first. */
@@ -265,6 +267,11 @@ class Attempts {
     return traces.toReversed()
   }
 
+  #keep(slot: number, cause: Cause): void {
+    if (this.#causes.length === 0) this.#causes = Array.from({ length: this.#capacity })
+    this.#causes[slot] = cause
+  }
+
   #isKept(number: number): boolean {
     return number !== NONE && number >= this.#next - this.#capacity
   }
@@ -276,11 +283,11 @@ class Attempts {
       durationMs: this.#durationMs[slot] as number,
       result: ATTEMPT_RESULTS[this.#result[slot] as number] as AttemptResult,
     }
-    const failure = this.#failures[slot]
-    if (failure !== undefined) {
-      trace.error = failure.fault
-      if (failure.retryInMs !== undefined) trace.retryInMs = failure.retryInMs
-    }
+    const cause = this.#causes[slot]
+    if (cause === undefined) return trace
+    if ('reason' in cause) return { ...trace, reason: cause.reason }
+    trace.error = cause.fault
+    if (cause.retryInMs !== undefined) trace.retryInMs = cause.retryInMs
     return trace
   }
 
@@ -293,8 +300,8 @@ class Attempts {
     this.#result = grown(this.#result, new Uint8Array(capacity))
     this.#before = grown(this.#before, new Float64Array(capacity))
     this.#capacity = capacity
-    if (this.#failures.length > 0) {
-      this.#failures = Array.from({ length: capacity }, (_, slot) => this.#failures[slot])
+    if (this.#causes.length > 0) {
+      this.#causes = Array.from({ length: capacity }, (_, slot) => this.#causes[slot])
     }
   }
 }

@@ -1,10 +1,12 @@
 /**
- * Makes the output of events durable: replies once, dead letters for as long as it takes.
+ * Makes the output of events durable: replies once, dead letters for as long as it takes. What goes on
+ * within this process is forwarded, and durable when all that follows from it is.
  */
 import type { AppendRecord, AppendResult } from '../contract/broker.ts'
 import type { ChannelOptions, TransactedOutput } from '../contract/delivery.ts'
 import type { Logger } from '../contract/log.ts'
-import type { Task } from './lane.ts'
+import { ownCopy, type Task } from './lane.ts'
+import { SettleOrder } from './settle-order.ts'
 import { after } from './timer.ts'
 
 /** Output of one task on its way to the log. */
@@ -37,26 +39,47 @@ const MAX_PAUSE_MS = 5_000
 
 export class Outbox {
   readonly #options: OutboxOptions
+  readonly #order = new SettleOrder()
   #size = 0
 
   constructor(options: OutboxOptions) {
     this.#options = options
   }
 
-  /** Completions under way. */
+  /** Completions on their way to the log; those that were forwarded are not. */
   get size(): number {
     return this.#size
   }
 
   /** One append, or a transaction for each partition, for the output of a whole frame of results. */
   publish(completions: readonly Completion[]): void {
-    if (completions.length === 0) return
+    const own: Completion[] = []
+    for (const completion of completions) if (!this.#forward(completion)) own.push(completion)
+    if (own.length > 0) this.#write(own)
+  }
+
+  #write(completions: readonly Completion[]): void {
     this.#size += completions.length
     const byWriter = Map.groupBy(completions, ({ task }) => task.channel.transact)
     for (const [transact, own] of byWriter) {
       if (transact === undefined) this.#append(own)
       else for (const part of transactions(own)) this.#transact(transact, part)
     }
+  }
+
+  /** False: it is the log's. */
+  #forward(completion: Completion): boolean {
+    const { task, records } = completion
+    const { forward } = task.channel
+    if (forward === undefined) return false
+    this.#order.enter(completion)
+    if (records.length === 0) return false
+    // What follows may wait for hours; see `ownCopy`.
+    ownCopy(task)
+    const forwarded = forward(task.record, records)
+    if (forwarded === undefined) return false
+    void forwarded.then((results) => this.#settled(judged([completion], results)))
+    return true
   }
 
   #append(completions: readonly Completion[]): void {
@@ -108,7 +131,11 @@ export class Outbox {
 
   #settle(settled: readonly Settled[]): void {
     this.#size -= settled.length
-    this.#options.settled(settled)
+    this.#settled(settled)
+  }
+
+  #settled(settled: readonly Settled[]): void {
+    this.#options.settled(this.#order.back(settled))
   }
 }
 

@@ -4,7 +4,7 @@
  * function, `Verdict` makes of what comes back an outcome or another attempt.
  */
 import type { LogRecord } from '../contract/broker.ts'
-import type { ChannelOptions, DeliveryChannel } from '../contract/delivery.ts'
+import type { ChannelOptions, Delivery, DeliveryChannel } from '../contract/delivery.ts'
 import type { Event } from '../contract/event.ts'
 import type { Logger } from '../contract/log.ts'
 import { triggerName } from '../contract/manifest.ts'
@@ -31,7 +31,7 @@ export interface TriggerDeliveryOptions extends Omit<
 /** Of one key, in one append. */
 const MAX_PARKED_TOGETHER = 500
 
-export class TriggerDelivery {
+export class TriggerDelivery implements Delivery {
   readonly #nextId: () => number
   readonly #replayOf: TriggerDeliveryOptions['replayOf']
   readonly #log: Logger
@@ -46,7 +46,14 @@ export class TriggerDelivery {
     this.#nextId = options.nextId
     this.#replayOf = options.replayOf
     this.#log = options.log
-    this.#dispatch = new Dispatch({ ...options, breaker: this.#breaker(options) })
+    this.#dispatch = new Dispatch({
+      ...options,
+      breaker: this.#breaker(options),
+      expired: (tasks) => {
+        this.#verdict.discard(tasks)
+        this.#moved()
+      },
+    })
     this.#turns = new Turns((lane) => this.#inLine(lane))
     this.#verdict = new Verdict({
       ...options,
@@ -85,7 +92,6 @@ export class TriggerDelivery {
     return handle
   }
 
-  /** Starts nothing new. What runs goes on; `idle()` says when it has ended. */
   pause(): void {
     this.#dispatch.pause()
   }
@@ -94,14 +100,20 @@ export class TriggerDelivery {
     this.#dispatch.resume()
   }
 
-  /** A person paused the trigger, or ended that: what was read and has not begun waits. */
   hold(held: boolean): void {
     this.#dispatch.hold(held)
   }
 
-  /** Resolves once nothing runs and nothing is being published. */
+  retire(): void {
+    this.#dispatch.hold(true)
+  }
+
+  get isIdle(): boolean {
+    return this.#dispatch.size === 0 && this.#verdict.publishing === 0
+  }
+
   idle(): Promise<void> {
-    if (this.#isIdle()) return Promise.resolve()
+    if (this.isIdle) return Promise.resolve()
     return new Promise((resolve) => this.#idleWaiters.push(resolve))
   }
 
@@ -189,14 +201,10 @@ export class TriggerDelivery {
   /** Something ended: there may be room, and nothing may be left to wait for. */
   #moved(): void {
     this.#dispatch.schedule()
-    if (this.#idleWaiters.length === 0 || !this.#isIdle()) return
+    if (this.#idleWaiters.length === 0 || !this.isIdle) return
     const waiters = this.#idleWaiters
     this.#idleWaiters = []
     for (const resolve of waiters) resolve()
-  }
-
-  #isIdle(): boolean {
-    return this.#dispatch.size === 0 && this.#verdict.publishing === 0
   }
 }
 

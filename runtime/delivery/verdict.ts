@@ -21,12 +21,15 @@ import type { Turns } from './turns.ts'
 export interface VerdictOptions {
   trigger: TriggerManifest
   append: (records: readonly AppendRecord[]) => Promise<AppendResult[]>
-  /** Completes and encodes a reply; throws a `MillraceError` for one that cannot be published. */
-  toReply(reply: WorkReply, index: number, cause: Event): AppendRecord
+  /**
+   * Completes and encodes a reply; undefined for one that goes nowhere. Throws a `MillraceError` for one
+   * that cannot be published.
+   */
+  toReply(reply: WorkReply, index: number, cause: Event): AppendRecord | undefined
   toDeadLetter(letter: DeadLetter): AppendRecord
   metrics: TriggerMetrics
   /** What it remembers of the last events, for people who ask. */
-  history: DeliveryHistory
+  history: Pick<DeliveryHistory, 'recordAttempt' | 'recordFailure' | 'recordEnd'>
   log: Logger
   /** Takes a result out of the function's hands: its event, unless it is another trigger's. */
   back: (result: WorkResult) => Task | undefined
@@ -110,7 +113,7 @@ export class Verdict {
   #done(task: Task, replies: readonly WorkReply[], completions: Completion[]): void {
     let records: AppendRecord[]
     try {
-      records = replies.map((reply, index) => this.#options.toReply(reply, index, task.event))
+      records = this.#recordsOf(replies, task.event)
     } catch (error) {
       if (!isMillraceError(error)) throw error
       return this.#failed(
@@ -126,6 +129,15 @@ export class Verdict {
     // What stands behind one that is being published ends after it.
     if (records.length === 0 && task.lane.publishing === 0) return this.#end(task, 'acked')
     this.#complete({ task, outcome: 'acked', records }, completions)
+  }
+
+  #recordsOf(replies: readonly WorkReply[], cause: Event): AppendRecord[] {
+    const records: AppendRecord[] = []
+    for (const [index, reply] of replies.entries()) {
+      const record = this.#options.toReply(reply, index, cause)
+      if (record !== undefined) records.push(record)
+    }
+    return records
   }
 
   #failed(task: Task, fault: Fault, completions: Completion[]): void {
@@ -161,6 +173,17 @@ export class Verdict {
     for (const task of tasks) {
       task.parked = true
       this.#deadLetter(task, PARKED, 0, completions)
+    }
+    this.#outbox.publish(completions)
+  }
+
+  /** Events that are too late: they end untried. */
+  discard(tasks: readonly Task[]): void {
+    const completions: Completion[] = []
+    for (const task of tasks) {
+      const reason = `expired at ${String(task.event.attributes['expirytime'])}`
+      const result = { id: task.id, status: 'dropped', reason, logs: [], durationMs: 0 } as const
+      this.#sort(task, { ...result, logs: [] }, completions)
     }
     this.#outbox.publish(completions)
   }

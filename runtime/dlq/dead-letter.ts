@@ -6,20 +6,29 @@
  * stands in headers outside `ce_`, because it is not part of the event.
  */
 import type { AppendRecord, LogRecord } from '../contract/broker.ts'
-import type { DeadLetter } from '../contract/delivery.ts'
+import type { DeadLetter, FailedStep } from '../contract/delivery.ts'
 import type { AttributeValue, Event } from '../contract/event.ts'
 import { triggerName } from '../contract/manifest.ts'
 import { subscriberName } from '../contract/subscriber.ts'
-import type { Fault } from '../contract/outcome.ts'
-import { DEAD_LETTER_HEADERS, headerText, isEventHeader, isOwnHeader } from './headers.ts'
+import type { Fault, FaultResponse } from '../contract/outcome.ts'
+import {
+  DEAD_LETTER_HEADERS,
+  headerText,
+  isEventHeader,
+  isKnativeError,
+  isOwnHeader,
+} from './headers.ts'
 import { parseRef } from './ref.ts'
 
 /** Knative cuts the body of an error to 1,024 bytes before base64. */
 const MAX_ERROR_DATA_BYTES = 1_024
+const MAX_DEST_BYTES = 2_048
 /** What a dead letter adds must always fit: an event may be `maxEventBytes` itself. */
 const MAX_STACK_BYTES = 8 * 1024
 const MAX_MESSAGE_BYTES = 8 * 1024
 const MAX_CLASS_BYTES = 1_024
+/** Attribute that names the step of a flow at which the event failed. */
+const STEP = 'fnstep'
 
 export interface DeadLetterOptions {
   /** Dead-letter topic of the trigger's group. */
@@ -31,14 +40,9 @@ export interface DeadLetterOptions {
 }
 
 export function deadLetterRecord(cause: DeadLetter, options: DeadLetterOptions): AppendRecord {
-  const { trigger, fault, event, record } = cause
-  const added: Record<string, AttributeValue> = {
-    knativeerrordest: `/${trigger.namespace}/functions/${subscriberName(trigger.subscriber)}`,
-    knativeerrorcode: knativeCode(fault),
-    knativeerrordata: cut(`${fault.class}: ${fault.message}`, MAX_ERROR_DATA_BYTES).toString(
-      'base64',
-    ),
-  }
+  const { event, record, step } = cause
+  const added = step?.keepsErrors ? {} : errorAttributes(cause)
+  if (step !== undefined) added[STEP] = step.name
   const encoded = options.encode(
     { attributes: { ...event.attributes, ...added }, data: event.data },
     options.topic,
@@ -52,8 +56,70 @@ export function deadLetterRecord(cause: DeadLetter, options: DeadLetterOptions):
       ...record.headers.filter(([name]) => isForeign(name)),
       ...encoded.headers,
       ...ownHeaders(cause, options.version),
+      ...extensionsHeader(Object.keys(added)),
     ],
   }
+}
+
+/** The event for a dead-letter sink: as it was, with why it failed as Knative says it. */
+export function sinkRecord(
+  cause: DeadLetter,
+  options: Omit<DeadLetterOptions, 'version'>,
+): AppendRecord {
+  const { attributes, data } = cause.event
+  return options.encode(
+    { attributes: { ...attributes, ...errorAttributes(cause) }, data },
+    options.topic,
+  )
+}
+
+function errorAttributes(cause: DeadLetter): Record<string, AttributeValue> {
+  const { fault, event } = cause
+  if (fault.response !== undefined) return responseAttributes(fault.response, event)
+  return {
+    knativeerrordest: destOf(failedAt(cause)),
+    knativeerrorcode: knativeCode(fault),
+    knativeerrordata: cut(`${fault.class}: ${fault.message}`, MAX_ERROR_DATA_BYTES).toString(
+      'base64',
+    ),
+  }
+}
+
+function destOf({ namespace, subscriber }: Failed): string {
+  const name = subscriberName(subscriber)
+  return subscriber.kind === 'http' ? name : `/${namespace}/functions/${name}`
+}
+
+type Failed = Pick<FailedStep, 'namespace' | 'subscriber'>
+
+/** Who could not handle it: a step of a flow, or the trigger's own subscriber. */
+function failedAt({ step, trigger }: DeadLetter): Failed {
+  return step ?? trigger
+}
+
+/** Without an answer only the address is known. */
+function responseAttributes(
+  { dest, status, body, extensions = {} }: FaultResponse,
+  { attributes }: Event,
+): Record<string, AttributeValue> {
+  const added: Record<string, AttributeValue> = {
+    knativeerrordest: cut(dest, MAX_DEST_BYTES).toString(),
+  }
+  if (status !== undefined) added['knativeerrorcode'] = String(status)
+  if (body !== undefined) added['knativeerrordata'] = body
+  for (const [name, value] of Object.entries(extensions)) {
+    // A subscriber that passes events on may know better where they failed; what the event says stays.
+    if (isKnativeError(name) || attributes[name] === undefined) added[name] = value
+  }
+  return added
+}
+
+/** So that a replay can take off what is not the event's. */
+function extensionsHeader(
+  added: readonly string[],
+): Array<readonly [name: string, value: string | Buffer]> {
+  const names = added.filter((name) => !isKnativeError(name))
+  return names.length === 0 ? [] : [[DEAD_LETTER_HEADERS.extensions, names.join(' ')]]
 }
 
 /** An empty value of a JSON type is an event without data, but the record had bytes: none. */
@@ -71,7 +137,7 @@ function ownHeaders(
   cause: DeadLetter,
   version: string,
 ): Array<readonly [name: string, value: string | Buffer]> {
-  const { trigger, fault, attempts, firstFailedAt } = cause
+  const { trigger, fault, attempts, firstFailedAt, step } = cause
   const headers: Array<readonly [string, string | Buffer]> = [
     [DEAD_LETTER_HEADERS.code, fault.code],
     [DEAD_LETTER_HEADERS.class, cut(fault.class, MAX_CLASS_BYTES)],
@@ -80,10 +146,13 @@ function ownHeaders(
     [DEAD_LETTER_HEADERS.firstAt, new Date(firstFailedAt).toISOString()],
     [DEAD_LETTER_HEADERS.lastAt, new Date().toISOString()],
     [DEAD_LETTER_HEADERS.trigger, triggerName(trigger)],
-    [DEAD_LETTER_HEADERS.function, subscriberName(trigger.subscriber)],
+    [DEAD_LETTER_HEADERS.function, subscriberName(failedAt(cause).subscriber)],
     [DEAD_LETTER_HEADERS.version, version],
     [DEAD_LETTER_HEADERS.origin, originOf(cause)],
   ]
+  if (step !== undefined) {
+    headers.push([DEAD_LETTER_HEADERS.step, `${step.namespace}/${step.name}`])
+  }
   if (fault.stack !== undefined) {
     headers.push([DEAD_LETTER_HEADERS.stack, cut(fault.stack, MAX_STACK_BYTES)])
   }
@@ -97,17 +166,18 @@ function ownHeaders(
 /** Where the event came into the broker, also when it failed again after a replay. */
 function originOf(cause: DeadLetter): string {
   const given = replayedHeader(cause, DEAD_LETTER_HEADERS.origin)
-  return given ?? `${cause.topic}/${cause.partition}/${cause.record.offset}`
+  return given ?? `${cause.topic}/${cause.partition}/${sourceOf(cause).offset}`
 }
 
 /** Only a replay's word counts: anyone may write such a header into the broker's own topic. */
-function replayedHeader(
-  { trigger, topic, record }: { trigger: { topic: string }; topic: string; record: LogRecord },
-  name: string,
-): string | undefined {
-  if (topic === trigger.topic) return undefined
-  const text = headerText(record, name)
+function replayedHeader(cause: DeadLetter, name: string): string | undefined {
+  if (cause.topic === cause.trigger.topic) return undefined
+  const text = headerText(sourceOf(cause), name)
   return text !== undefined && parseRef(text) !== undefined ? text : undefined
+}
+
+function sourceOf({ cause, record }: DeadLetter): LogRecord {
+  return cause ?? record
 }
 
 /** Knative's code is the HTTP status of the subscriber; readers of dead letters expect a number. */

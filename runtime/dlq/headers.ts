@@ -18,12 +18,21 @@ export const DEAD_LETTER_HEADERS = {
   replayOf: 'millrace-replay-of',
   /** `ref` of the dead letter whose data was edited. On the new dead letter and on its replay. */
   edited: 'millrace-edited',
+  /** Of a flow: the step that failed, `namespace/name`. On replayed events: the step that they go to. */
+  step: 'millrace-step',
+  /** Names of the attributes that an HTTP subscriber added by `kne-` headers, with spaces between. */
+  extensions: 'millrace-extensions',
 } as const
 
 const OWN: ReadonlySet<string> = new Set(Object.values(DEAD_LETTER_HEADERS))
 
 export function isOwnHeader(name: string): boolean {
   return OWN.has(name)
+}
+
+/** An attribute by which Knative says why an event failed. */
+export function isKnativeError(attribute: string): boolean {
+  return attribute.startsWith('knativeerror')
 }
 
 /** Part of the event itself: `record.ts` of the codec reads and writes it. */

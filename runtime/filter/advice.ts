@@ -3,7 +3,18 @@
  * impossible.
  */
 import type { Filter } from '../contract/metadata.ts'
-import { type Clause, isLeaf, type Leaf, leavesOf, type NotClause, toClauses } from './clause.ts'
+import { adviseCesql } from './cesql/cesql.ts'
+import {
+  cesqlOf,
+  type Clause,
+  isLeaf,
+  type Leaf,
+  leavesOf,
+  type NotClause,
+  OLD_NAME,
+  toClauses,
+} from './clause.ts'
+import { requirementsOfClause } from './requirements.ts'
 import { compare, type ValueTest, valueTest } from './value-test.ts'
 
 /** One sentence for each thing that is most likely not meant; none if nothing was found. */
@@ -16,26 +27,41 @@ export function adviseFilters(filters: readonly Filter[]): string[] {
       .filter(isOldName)
       .map(
         ({ clause }) =>
-          `${clause} looks for an extension of that name; CloudEvents 1.0 calls the attribute dataschema`,
+          `${clause} looks at dataschema, which is what CloudEvents 1.0 calls it; write dataschema`,
       ),
+    ...cesqlOf(clauses).flatMap(({ clause, expected }) =>
+      adviseCesql(expected).map((advice) => `${clause}: ${advice}`),
+    ),
   ]
 }
 
-/** Knative takes CloudEvents 0.3's name for the attribute itself; we keep to CloudEvents 1.0. */
-function isOldName({ on, subject }: Leaf): boolean {
-  return on === 'attribute' && subject === 'schemaurl'
+function isOldName({ on, clause }: Leaf): boolean {
+  return on === 'attribute' && clause.endsWith(`.${OLD_NAME}`)
 }
 
 /** Why the clauses, ANDed, can never all hold. */
 function findConflict(clauses: readonly Clause[]): string | undefined {
   const all = clauses.flatMap(withoutDoubleNegation)
-  const leaves = all.filter(isLeaf)
+  const leaves = [...all.filter(isLeaf), ...all.flatMap(demandedBy)]
   const excluded = all.filter((clause) => clause.on === 'not')
   return (
     firstOf(Object.values(bySubject(leaves)), (group) => subjectConflict(group ?? [], excluded)) ??
     firstOf(excluded, (clause) => negationConflict(clause, all)) ??
     firstOf(all, (clause) => anyConflict(clause, all))
   )
+}
+
+/** What an expression demands of single attributes, as clauses. */
+function demandedBy(clause: Clause): Leaf[] {
+  if (clause.on !== 'cesql') return []
+  return [...requirementsOfClause(clause)].map(([subject, texts]) => ({
+    on: 'attribute',
+    clause: `${clause.clause} on ${subject} in`,
+    operator: 'in',
+    subject,
+    segments: [subject],
+    expected: [...texts],
+  }))
 }
 
 /** `not` of `not`, and of `any`, say plain things: both are the more common way to write them. */

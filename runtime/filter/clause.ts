@@ -1,9 +1,13 @@
 /**
  * Filters in the form that everything here works on: a list of clauses that are ANDed. `all` and maps
- * of several keys dissolve into the list around them, so only leaves, `any` and `not` remain.
+ * of several keys dissolve into the list around them, so only leaves, expressions, `any` and `not` remain.
  */
 import type { DataCondition, Filter } from '../contract/metadata.ts'
 import { MillraceError } from '../errors.ts'
+import { type Cesql, compileCesql } from './cesql/cesql.ts'
+
+/** CloudEvents 0.3's name for `dataschema`, which both of Knative's brokers still take in filters. */
+export const OLD_NAME = 'schemaurl'
 
 export type LeafOperator = keyof DataCondition | 'exact'
 
@@ -13,7 +17,7 @@ export interface Leaf {
   /** Where the clause stands: `exact.type`, `data.amount.gte`, `all.0.prefix.subject`. */
   clause: string
   operator: LeafOperator
-  /** The attribute's name or the dotted path. */
+  /** The attribute's name or the dotted path. Knative's `schemaurl` is `dataschema`. */
   subject: string
   /** The path's segments; of an attribute its name alone. */
   segments: readonly string[]
@@ -35,9 +39,17 @@ export interface NotClause {
   expected: Filter
 }
 
-export type Clause = Leaf | AnyClause | NotClause
+export interface CesqlClause {
+  on: 'cesql'
+  clause: string
+  program: Cesql
+  /** The expression as it was written. */
+  expected: string
+}
 
-/** Throws `FN_FILTER_INVALID` for a filter without a known dialect. */
+export type Clause = Leaf | CesqlClause | AnyClause | NotClause
+
+/** Throws `FN_FILTER_INVALID` for a filter without a known dialect and for an expression with a fault. */
 export function toClauses(filters: readonly Filter[], path = ''): Clause[] {
   return filters.flatMap((filter) => filterClauses(filter, path))
 }
@@ -50,6 +62,7 @@ export function isLeaf(clause: Clause): clause is Leaf {
 export function readsData(clause: Clause): boolean {
   switch (clause.on) {
     case 'attribute':
+    case 'cesql':
       return false
     case 'data':
       return true
@@ -64,8 +77,20 @@ export function readsData(clause: Clause): boolean {
 export function leavesOf(clauses: readonly Clause[]): Leaf[] {
   return clauses.flatMap((clause) => {
     if (isLeaf(clause)) return [clause]
-    return leavesOf(clause.on === 'any' ? clause.branches.flat() : clause.negated)
+    return leavesOf(innerClauses(clause))
   })
+}
+
+/** All expressions, also those inside `any` and `not`. */
+export function cesqlOf(clauses: readonly Clause[]): CesqlClause[] {
+  return clauses.flatMap((clause) =>
+    clause.on === 'cesql' ? [clause] : cesqlOf(innerClauses(clause)),
+  )
+}
+
+function innerClauses(clause: Clause): Clause[] {
+  if (clause.on === 'any') return clause.branches.flat()
+  return clause.on === 'not' ? clause.negated : []
 }
 
 function filterClauses(filter: Filter, path: string): Clause[] {
@@ -85,6 +110,10 @@ function filterClauses(filter: Filter, path: string): Clause[] {
     const negated = filterClauses(filter.not, `${path}not.`)
     return [{ on: 'not', clause: `${path}not`, negated, expected: filter.not }]
   }
+  if ('cesql' in filter) {
+    const { cesql } = filter
+    return [{ on: 'cesql', clause: `${path}cesql`, program: compileCesql(cesql), expected: cesql }]
+  }
   throw new MillraceError(
     'FN_FILTER_INVALID',
     `${JSON.stringify(filter)} is no filter; run fn check on the function that declares it`,
@@ -96,14 +125,17 @@ function attributeLeaves(
   map: Readonly<Record<string, string | boolean>>,
   path: string,
 ): Leaf[] {
-  return Object.entries(map).map(([name, expected]) => ({
-    on: 'attribute',
-    clause: `${path}${operator}.${name}`,
-    operator,
-    subject: name,
-    segments: [name],
-    expected,
-  }))
+  return Object.entries(map).map(([name, expected]) => {
+    const subject = name === OLD_NAME ? 'dataschema' : name
+    return {
+      on: 'attribute',
+      clause: `${path}${operator}.${name}`,
+      operator,
+      subject,
+      segments: [subject],
+      expected,
+    }
+  })
 }
 
 function dataLeaves(map: Readonly<Record<string, DataCondition>>, path: string): Leaf[] {

@@ -1,6 +1,6 @@
 import type { Attributes, Event } from '../contract/event.ts'
 import type { Filter } from '../contract/metadata.ts'
-import { type Clause, type Leaf, readsData, toClauses } from './clause.ts'
+import { cesqlOf, type Clause, type Leaf, readsData, toClauses } from './clause.ts'
 import type { LazyData } from './lazy-data.ts'
 import { valueTest } from './value-test.ts'
 
@@ -36,7 +36,7 @@ export function attributeText(attributes: Attributes, name: string): string | un
 }
 
 function allOf(clauses: readonly Clause[]): Test {
-  const tests = attributesFirst(clauses).map(testOf)
+  const tests = cheapFirst(clauses).map(testOf)
   const [first, second, ...rest] = tests
   if (first === undefined) return () => true
   if (second === undefined) return first
@@ -58,11 +58,12 @@ function testOf(clause: Clause): Test {
       const passes = valueTest(operator, expected)
       return (_attributes, data) => data.isJson() && passes(data.at(segments))
     }
+    case 'cesql': {
+      const { evaluate } = clause.program
+      return (attributes) => evaluate(attributes) === true
+    }
     case 'any': {
-      const cheapFirst = clause.branches.toSorted(
-        (a, b) => Number(a.some(readsData)) - Number(b.some(readsData)),
-      )
-      const tests = cheapFirst.map(allOf)
+      const tests = clause.branches.toSorted((a, b) => costOf(a) - costOf(b)).map(allOf)
       return (attributes, data) => {
         for (const test of tests) if (test(attributes, data)) return true
         return false
@@ -84,6 +85,11 @@ function attributeTest({ subject, operator, expected }: Leaf): Test {
 }
 
 /** Most events fail on an attribute; parsing their data first would be for nothing. */
-function attributesFirst(clauses: readonly Clause[]): Clause[] {
-  return clauses.toSorted((a, b) => Number(readsData(a)) - Number(readsData(b)))
+function cheapFirst(clauses: readonly Clause[]): Clause[] {
+  return clauses.toSorted((a, b) => costOf([a]) - costOf([b]))
+}
+
+function costOf(clauses: readonly Clause[]): number {
+  if (clauses.some(readsData)) return 2
+  return cesqlOf(clauses).length > 0 ? 1 : 0
 }

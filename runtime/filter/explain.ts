@@ -1,17 +1,32 @@
 import type { Event } from '../contract/event.ts'
 import type { Filter } from '../contract/metadata.ts'
-import { type Clause, isLeaf, type Leaf, leavesOf, toClauses } from './clause.ts'
+import { isFailure } from './cesql/value.ts'
+import {
+  type CesqlClause,
+  cesqlOf,
+  type Clause,
+  isLeaf,
+  type Leaf,
+  leavesOf,
+  toClauses,
+} from './clause.ts'
 import { attributeText, compileClauses } from './compile.ts'
 import { LazyData } from './lazy-data.ts'
 
 export interface FailedClause {
-  /** Its path in the filters: `exact.type`, `data.amount.gte`, `any`, `all.0.not`. */
+  /** Its path in the filters: `exact.type`, `data.amount.gte`, `cesql`, `any`, `all.0.not`. */
   clause: string
   /** What the filter says; of `any` its alternatives, of `not` the filter that must not match. */
   expected: unknown
-  /** What the event has, `null` where it has nothing; of `any` and `not` each value they look at. */
+  /**
+   * What the event has, `null` where it has nothing; of `any` and `not` each value they look at; of a
+   * CESQL expression its value, or its error as text.
+   */
   actual: unknown
-  /** Where `actual` alone would puzzle: the event has no JSON data for a data filter to look at. */
+  /**
+   * Where `actual` alone would puzzle: the event has no JSON data for a data filter to look at, or an
+   * expression has a value that is no Boolean.
+   */
   note?: string
 }
 
@@ -39,9 +54,27 @@ function failure(clause: Clause, data: LazyData): FailedClause {
       ...noteOf([clause], data),
     }
   }
+  if (clause.on === 'cesql') return cesqlFailure(clause, data)
   const leaves = leavesOf([clause])
-  const actual = Object.fromEntries(leaves.map((leaf) => [nameOf(leaf), actualOf(leaf, data)]))
+  const actual = Object.fromEntries([
+    ...leaves.map((leaf) => [nameOf(leaf), actualOf(leaf, data)]),
+    ...cesqlOf([clause]).map((one) => [one.expected, resultOf(one, data)]),
+  ])
   return { clause: clause.clause, expected, actual, ...noteOf(leaves, data) }
+}
+
+function cesqlFailure(clause: CesqlClause, data: LazyData): FailedClause {
+  const { clause: path, expected, program } = clause
+  const actual = resultOf(clause, data)
+  const isValue = !isFailure(program.evaluate(data.event.attributes))
+  const note = isValue && typeof actual !== 'boolean' ? 'the value is no Boolean' : undefined
+  return { clause: path, expected, actual, ...(note !== undefined && { note }) }
+}
+
+/** The value of an expression, or its error as text. */
+function resultOf({ program }: CesqlClause, { event }: LazyData): unknown {
+  const outcome = program.evaluate(event.attributes)
+  return isFailure(outcome) ? `${outcome.kind} error: ${outcome.message}` : outcome
 }
 
 function actualOf(leaf: Leaf, data: LazyData): unknown {

@@ -1,10 +1,14 @@
 /** What filters say of an event of which only a part is known, such as one that does not exist yet. */
 import type { Filter } from '../contract/metadata.ts'
-import { type Clause, toClauses } from './clause.ts'
+import { type CesqlClause, type Clause, toClauses } from './clause.ts'
+import { requirementsOfClause } from './requirements.ts'
 import { valueTest } from './value-test.ts'
 
 /** Of an attribute: it may have any value, or none. */
 export const UNKNOWN: unique symbol = Symbol('unknown')
+
+/** The canonical text of a value that is no text. */
+const TYPED_TEXT = /^(?:-?\d+|true|false)$/
 
 export interface PartialEvent {
   /** The canonical text of an attribute, undefined where there is none. */
@@ -49,6 +53,8 @@ function matchClause(clause: Clause, event: PartialEvent): PartialMatch {
     }
     case 'data':
       return event.data === 'none' ? decided(false) : { matches: 'maybe', open: [clause.clause] }
+    case 'cesql':
+      return matchCesql(clause, event)
     case 'any':
       return anyOf(clause.branches, event)
     case 'not': {
@@ -56,6 +62,26 @@ function matchClause(clause: Clause, event: PartialEvent): PartialMatch {
       return matches === 'maybe' ? { matches, open } : decided(matches === 'no')
     }
   }
+}
+
+/**
+ * An expression is certain where it lacks what it demands, and where all that it looks at is known. A text
+ * such as `5` may come from an integer, which compares differently, so that is not known.
+ */
+function matchCesql(clause: CesqlClause, event: PartialEvent): PartialMatch {
+  for (const [name, texts] of requirementsOfClause(clause)) {
+    const text = event.attribute(name)
+    if (text === undefined || (text !== UNKNOWN && !texts.has(text))) return decided(false)
+  }
+  const attributes: Record<string, string> = {}
+  for (const name of clause.program.attributes) {
+    const text = event.attribute(name)
+    if (text === UNKNOWN || (text !== undefined && TYPED_TEXT.test(text))) {
+      return { matches: 'maybe', open: [clause.clause] }
+    }
+    if (text !== undefined) attributes[name] = text
+  }
+  return decided(clause.program.evaluate(attributes) === true)
 }
 
 function decided(matches: boolean): PartialMatch {

@@ -1,8 +1,10 @@
 import type { Event } from '../contract/event.ts'
 import type { Filter } from '../contract/metadata.ts'
-import { type Clause, toClauses } from './clause.ts'
+import { toClauses } from './clause.ts'
+import type { Requirements } from './combine.ts'
 import { attributeText, type CompiledFilter, compileClauses } from './compile.ts'
 import { LazyData } from './lazy-data.ts'
+import { requirementsOf } from './requirements.ts'
 
 export interface IndexedTrigger<T> {
   filters: readonly Filter[]
@@ -20,9 +22,6 @@ interface AttributeIndex<T> {
   /** The attribute's text to the triggers that can match it. */
   entries: Map<string, Array<Entry<T>>>
 }
-
-/** Attribute to the only texts with which a trigger can match. */
-type Requirements = Map<string, Set<string>>
 
 /** Where several attributes would split equally well. */
 const PREFERRED = ['type', 'source', 'subject']
@@ -88,44 +87,6 @@ function collect<T>(
   for (const candidate of candidates) {
     if (candidate.filter.matches(data.event, data)) found.push(candidate)
   }
-}
-
-/** An event has one text per attribute, so a trigger under several of its texts is still found once. */
-function requirementsOf(clauses: readonly Clause[]): Requirements {
-  const required: Requirements = new Map()
-  for (const clause of clauses) {
-    if (clause.on === 'attribute' && clause.operator === 'exact') {
-      demand(required, clause.subject, new Set([String(clause.expected)]))
-    }
-    if (clause.on === 'any') {
-      for (const [attribute, texts] of requirementsOfAny(clause.branches)) {
-        demand(required, attribute, texts)
-      }
-    }
-  }
-  return required
-}
-
-/** What every branch demands: of an attribute that one branch leaves open, nothing is known. */
-function requirementsOfAny(branches: readonly Clause[][]): Requirements {
-  const [first, ...others] = branches.map(requirementsOf)
-  if (first === undefined) return new Map()
-  return others.reduce((common, branch) => {
-    const both: Requirements = new Map()
-    for (const [attribute, texts] of common) {
-      const more = branch.get(attribute)
-      if (more !== undefined) both.set(attribute, new Set([...texts, ...more]))
-    }
-    return both
-  }, first)
-}
-
-function demand(required: Requirements, attribute: string, texts: Set<string>): void {
-  const already = required.get(attribute)
-  required.set(
-    attribute,
-    already === undefined ? texts : new Set([...already].filter((text) => texts.has(text))),
-  )
 }
 
 /** How many triggers share each attribute and text. */

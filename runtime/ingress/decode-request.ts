@@ -1,3 +1,4 @@
+import { checkExtensions } from '../codec/extensions.ts'
 import { decodeHttp } from '../codec/http.ts'
 import { encodeRecord } from '../codec/record.ts'
 import type { AppendRecord } from '../contract/broker.ts'
@@ -21,6 +22,7 @@ export function decodeRequest(
 ): DecodedRequest {
   let bytes = 0
   const records = decodeHttp(rawHeaders, body).events.map((event) => {
+    checkExtensions(event.attributes)
     const record = encodeRecord(event, topic)
     const size = recordBytes(record)
     if (size > maxEventBytes) throw tooLarge(size, maxEventBytes)

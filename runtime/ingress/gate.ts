@@ -26,6 +26,8 @@ const BATCH_FACTOR = 8
 const STRUCTURED_FACTOR = 2
 const MAX_BROKERS_NAMED = 20
 const ALLOW = 'POST, OPTIONS'
+/** Knative's control plane asks with it whether an address is served, and wants it back. */
+const PROBE_HEADER = 'k-network-hash'
 
 /** What the request is admitted to; undefined when it has been answered. */
 export function admit(
@@ -46,6 +48,11 @@ export function admit(
   }
   if (request.method === 'OPTIONS') {
     answerOptions(request, reply)
+    return undefined
+  }
+  const probe = request.headers[PROBE_HEADER]
+  if (request.method === 'GET' && probe !== undefined) {
+    void reply.header(PROBE_HEADER, probe).code(200).send()
     return undefined
   }
   if (request.method !== 'POST') {

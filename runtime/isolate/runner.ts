@@ -22,6 +22,9 @@ export class Runner implements FunctionRunner {
   readonly #seat: Seat
   readonly #solo: Solo
   readonly #hold = new LaneHold()
+  /** Submitted in this turn of the event loop. */
+  #fresh: WorkItem[] = []
+  #gathering = false
   /** Frames that wait for the worker. */
   readonly #queue: WorkItem[][] = []
   readonly #opened = Promise.withResolvers<void>()
@@ -59,11 +62,13 @@ export class Runner implements FunctionRunner {
     if (this.#closed) return this.#later(items, again)
     const fault = this.#fault
     if (fault !== undefined) return this.#later(items, (id) => failed(id, fault))
-    const together = items.some((item) => item.alone) ? items.filter((item) => !item.alone) : items
-    this.#send(together)
-    if (together !== items) {
-      for (const item of items) if (item.alone) this.#solo.submit(item)
+    for (const item of items) {
+      if (item.alone) this.#solo.submit(item)
+      else this.#fresh.push(item)
     }
+    if (this.#gathering) return
+    this.#gathering = true
+    setImmediate(() => this.#sendFresh())
   }
 
   inFlight(): { items: number; bytes: number } {
@@ -79,7 +84,11 @@ export class Runner implements FunctionRunner {
   /** Gives back what has not started, and everything that comes from now on. */
   stopStarting(): void {
     this.#closed = true
-    const unsent = [...this.#queue.splice(0).flat(), ...this.#hold.clear()]
+    const unsent = [
+      ...this.#queue.splice(0).flat(),
+      ...this.#hold.clear(),
+      ...this.#fresh.splice(0),
+    ]
     this.#give(
       unsent.map((item) => again(item.id)),
       unsent,
@@ -93,6 +102,12 @@ export class Runner implements FunctionRunner {
       unsent.map((item) => again(item.id)),
       unsent,
     )
+  }
+
+  /** Many triggers of one function submit in one turn of the event loop, each a little: one frame for all. */
+  #sendFresh(): void {
+    this.#gathering = false
+    this.#send(this.#fresh.splice(0))
   }
 
   #send(items: readonly WorkItem[]): void {
@@ -123,7 +138,7 @@ export class Runner implements FunctionRunner {
       return 'leave'
     }
     this.#fault = fault
-    const items = [...this.#queue.splice(0).flat(), ...this.#hold.clear()]
+    const items = [...this.#queue.splice(0).flat(), ...this.#hold.clear(), ...this.#fresh.splice(0)]
     this.#give(
       items.map((item) => failed(item.id, fault)),
       items,

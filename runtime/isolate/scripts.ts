@@ -27,7 +27,7 @@ export async function isolateScripts(): Promise<IsolateScripts> {
   return { kernel: `(() => {\n${kernel}\nreturn kernel.boot\n})()`, worker, addon }
 }
 
-async function bundle(entry: string, options: BuildOptions): Promise<string> {
+export async function bundle(entry: string, options: BuildOptions): Promise<string> {
   const result = await build({
     entryPoints: [fileURLToPath(new URL(entry, import.meta.url))],
     bundle: true,

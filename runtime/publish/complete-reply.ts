@@ -19,6 +19,11 @@ export interface ReplyOrigin {
   /** Name and namespace of the function. */
   function: string
   namespace: string
+  /**
+   * The reply keeps the identity that it came with, also that of its cause, and what it says of causes:
+   * Knative takes the events of HTTP subscribers and EventTransforms as they are. Default false.
+   */
+  keepsIdentity?: boolean
 }
 
 /**
@@ -30,18 +35,37 @@ export function completeReply(reply: WorkReply, index: number, origin: ReplyOrig
   const attributes = reply.attributes as Attributes
   // A reply that repeats its cause's identity would be taken for the cause itself.
   const repeats = attributes.id === cause.id && attributes.source === cause.source
-  if (repeats || attributes.id === undefined) attributes.id = derivedId(cause, index, origin)
+  const isNew = !origin.keepsIdentity
+  if ((repeats && isNew) || attributes.id === undefined) {
+    attributes.id = derivedId(cause, index, origin)
+  }
   attributes.specversion = '1.0'
   attributes.source ??= `/${origin.namespace}/functions/${origin.function}`
-  attributes.time ??= now()
-  attributes['causationid'] = cause.id
-  attributes['correlationid'] = cause['correlationid'] ?? cause.id
+  if (isNew) {
+    attributes.time ??= now()
+    attributes['causationid'] = cause.id
+    attributes['correlationid'] = cause['correlationid'] ?? cause.id
+  } else {
+    attributes['causationid'] ??= cause.id
+    attributes['correlationid'] ??= cause['correlationid'] ?? cause.id
+  }
   attributes[HOPS] = nextHop(cause, attributes, index)
   if (reply.data?.kind === 'json') attributes.datacontenttype ??= 'application/json'
   if (attributes['partitionkey'] === undefined && cause['partitionkey'] !== undefined) {
     attributes['partitionkey'] = cause['partitionkey']
   }
+  continueTrace(cause, attributes)
   return { attributes, data: reply.data }
+}
+
+/**
+ * Over several hops the distributed tracing extension carries the trace in which the chain began, so a
+ * reply goes on with its cause's. A state without its parent would mean nothing: they go together.
+ */
+function continueTrace({ traceparent, tracestate }: Attributes, reply: Attributes): void {
+  if (reply['traceparent'] !== undefined || traceparent === undefined || traceparent === '') return
+  reply['traceparent'] = traceparent
+  if (tracestate !== undefined) reply['tracestate'] ??= tracestate
 }
 
 function nextHop(cause: Attributes, reply: Attributes, index: number): number {

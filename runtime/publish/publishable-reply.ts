@@ -1,6 +1,6 @@
 /** From what a handler returned to the record that is appended, or the error that ends the attempt. */
 import type { AppendRecord } from '../contract/broker.ts'
-import type { Event } from '../contract/event.ts'
+import type { Attributes, Event } from '../contract/event.ts'
 import type { WorkReply } from '../contract/work.ts'
 import { isMillraceError, MillraceError } from '../errors.ts'
 import { completeReply, type ReplyOrigin } from './complete-reply.ts'
@@ -9,8 +9,8 @@ export interface PublishOptions {
   origin: ReplyOrigin
   topic: string
   maxEventBytes: number
-  /** `checkGivenAttributes` of the codec: what comes from a handler is checked like a stranger's. */
-  check: (attributes: WorkReply['attributes']) => void
+  /** Of the codec: what comes from a handler, and not with its cause, is checked like a stranger's. */
+  check: (attributes: WorkReply['attributes'], cause: Attributes) => void
   /** `encodeRecord` of the codec. */
   encode(event: Event, topic: string): AppendRecord
 }
@@ -37,7 +37,7 @@ export function publishableReply(
 
 function checkGiven({ attributes }: WorkReply, index: number, options: PublishOptions): void {
   try {
-    options.check(attributes)
+    options.check(attributes, options.origin.cause.attributes)
   } catch (error) {
     if (!isMillraceError(error)) throw error
     throw new MillraceError(

@@ -33,11 +33,14 @@ export interface Bench {
     answer: (ok?: boolean | Accepts) => Promise<void>
   }>
   /** `timestamp`: default now. */
-  send: (id: string, key?: string, timestamp?: number) => void
+  send: (id: string, key?: string, timestamp?: number, more?: Record<string, string>) => void
   /** Lets the delivery hand out what is ready. */
   turn: () => Promise<void>
   /** A channel beside the first one, for events that come back from the dead letters. */
-  retry: () => { channel: DeliveryChannel; send: (id: string, key: string, ref: string) => void }
+  retry: () => {
+    channel: DeliveryChannel
+    send: (id: string, key: string, ref: string, more?: Record<string, string>) => void
+  }
   /** As `send`, on another partition. */
   other: { channel: DeliveryChannel; send: Bench['send'] }
   /** What became dead letters, in order. */
@@ -109,7 +112,10 @@ export function bench(
       onSettled: (record, outcome) => settled.push(`${record.value?.toString()}:${outcome}`),
       beside: first.channel,
     })
-    return { channel, send: (id, key, ref) => senderTo(channel, ref)(id, key) }
+    return {
+      channel,
+      send: (id, key, ref, more) => senderTo(channel, ref)(id, key, undefined, more),
+    }
   }
   return {
     ...first,
@@ -129,7 +135,7 @@ export function bench(
 
 function senderTo(channel: DeliveryChannel, replayOf?: string): Bench['send'] {
   let offset = 0
-  return (id, key, timestamp = Date.now()) => {
+  return (id, key, timestamp = Date.now(), more = {}) => {
     const record: LogRecord = {
       offset: offset++,
       timestamp,
@@ -138,7 +144,7 @@ function senderTo(channel: DeliveryChannel, replayOf?: string): Bench['send'] {
       headers: replayOf === undefined ? [] : [[Buffer.from('ref'), Buffer.from(replayOf)]],
     }
     channel.deliver(record, {
-      attributes: { specversion: '1.0', id, source: '/test', type: 't' },
+      attributes: { specversion: '1.0', id, source: '/test', type: 't', ...more },
       data: undefined,
     })
   }

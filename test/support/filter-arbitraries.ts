@@ -2,8 +2,18 @@
 import fc from 'fast-check'
 import type { AttributeValue, Attributes, Event, EventData } from '../../runtime/contract/event.ts'
 import type { DataCondition, Filter } from '../../runtime/contract/metadata.ts'
+import { cesqlText } from './filter-cesql-arbitraries.ts'
 
-const NAMES = ['type', 'source', 'subject', 'datacontenttype', 'priority', 'constructor'] as const
+const NAMES = [
+  'type',
+  'source',
+  'subject',
+  'dataschema',
+  'schemaurl',
+  'datacontenttype',
+  'priority',
+  'constructor',
+] as const
 const TEXTS = ['a', 'ab', 'abc', 'b', 'ba', 'A', '5', 'true', 'ä'] as const
 const PATHS = [
   'amount',
@@ -31,6 +41,7 @@ const attributes: fc.Arbitrary<Attributes> = fc
       type: text,
       source: text,
       subject: text,
+      dataschema: text,
       datacontenttype: text,
       priority: attributeValue,
       constructor: attributeValue,
@@ -110,6 +121,7 @@ const leaf: fc.Arbitrary<Filter> = fc.oneof(
       .dictionary(name, fc.boolean(), { minKeys: 1, maxKeys: 2 })
       .map((exists) => ({ exists })),
   },
+  { weight: 2, arbitrary: cesqlText.map((cesql) => ({ cesql })) },
   {
     weight: 2,
     arbitrary: fc

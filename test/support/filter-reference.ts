@@ -1,6 +1,8 @@
 /** What filters mean, written as plainly as can be: the measure for the compiled ones. */
 import type { Event } from '../../runtime/contract/event.ts'
 import type { DataCondition, Filter } from '../../runtime/contract/metadata.ts'
+import { expressionOf } from './filter-cesql-arbitraries.ts'
+import { referenceCesql } from './filter-cesql-reference.ts'
 
 export function referenceMatches(event: Event, filters: readonly Filter[]): boolean {
   return filters.every((filter) => passes(event, filter))
@@ -22,6 +24,7 @@ function passes(event: Event, filter: Filter): boolean {
       ([name, want]) => (attribute(event, name) !== undefined) === want,
     )
   }
+  if ('cesql' in filter) return referenceCesql(expressionOf(filter.cesql), event).value === true
   const json = jsonOf(event)
   if (json === undefined) return false
   return Object.entries(filter.data).every(([path, condition]) =>
@@ -40,7 +43,8 @@ function everyAttribute(
   })
 }
 
-function attribute(event: Event, name: string): string | undefined {
+function attribute(event: Event, written: string): string | undefined {
+  const name = written === 'schemaurl' ? 'dataschema' : written
   if (!Object.hasOwn(event.attributes, name)) return undefined
   const value = event.attributes[name]
   return value === undefined ? undefined : `${value}`

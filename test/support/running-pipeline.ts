@@ -10,6 +10,7 @@ import type { Event } from '../../runtime/contract/event.ts'
 import type { TriggerManifest } from '../../runtime/contract/manifest.ts'
 import { createIsolatePool } from '../../runtime/isolate/pool.ts'
 import { openPipeline, type Pipeline } from '../../runtime/pipeline.ts'
+import { createHttpSubscribers } from '../../runtime/subscriber/http/subscribers.ts'
 import { topologyOf } from '../../runtime/topology.ts'
 import { createMetrics, type Metrics } from '../../runtime/telemetry/metrics.ts'
 import { bundleOf, manifestOf } from './isolate.ts'
@@ -64,12 +65,15 @@ export class RunningPipeline {
       maxReplyBytes: 1024 * 1024,
     })
     opened.push(() => pool.close())
+    const http = createHttpSubscribers({ maxReplyBytes: 1024 * 1024 })
+    opened.push(() => http.close(0))
     const metrics = createMetrics()
     const trigger = { ...sampleTrigger('one'), filters: [{ exact: { type: 'in' } }], ...given }
     const manifest = { ...manifestOf(trigger.namespace, 'one'), triggers: [trigger] }
     const pipeline = await openPipeline({
       broker,
       pool,
+      http,
       functions: [{ manifest, bundle: await bundleOf(source) }],
       topology: topologyOf([manifest]),
       group: 'test',

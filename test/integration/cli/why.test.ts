@@ -31,6 +31,7 @@ async function why(log: DeadLetterLog, id: string, live?: Live): Promise<WhyRepo
   }
   const access = {
     ...log,
+    topology: undefined,
     live: live === undefined ? undefined : async () => ({ cursors: [cursor] }),
     delivery:
       live === undefined

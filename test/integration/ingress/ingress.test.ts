@@ -64,7 +64,7 @@ test('while one append is in flight, the waiting requests form one next append i
   assert.equal(log.appends.length, 2)
 })
 
-test('binary, structured and batched events become records of the topic of their broker', async (t) => {
+test('H2 binary, structured and batched events become records of the topic of their broker', async (t) => {
   const log = new OpenLog()
   const { port } = await startIngress(t, log)
   const requests: PostOptions[] = [
@@ -76,6 +76,16 @@ test('binary, structured and batched events become records of the topic of their
   for (const request of requests) assert.equal((await send(port, request)).status, 202)
   assert.deepEqual(log.records.map(idOf), ['b', 's', 'x', 'y', 'q'])
   assert.ok(log.records.every(({ topic }) => topic === TOPIC))
+})
+
+test('what a multi-tenant broker adds to an event passes as any other extension', async (t) => {
+  const log = new OpenLog()
+  const { port } = await startIngress(t, log)
+  const added = { 'ce-knativebrokerttl': '0', 'ce-knativearrivaltime': '2026-01-02T03:04:05.678Z' }
+  assert.equal((await send(port, { headers: { ...EVENT_HEADERS, ...added } })).status, 202)
+  const headers = new Map(log.records[0]?.headers.map(([name, value]) => [name, value]))
+  assert.equal(headers.get('ce_knativebrokerttl'), '0')
+  assert.equal(headers.get('ce_knativearrivaltime'), '2026-01-02T03:04:05.678Z')
 })
 
 test('an empty batch is accepted and appends nothing', async (t) => {

@@ -74,6 +74,22 @@ for (const [what, request, status, code] of REFUSED) {
   })
 }
 
+test('W1 a delivery is a POST, and no answer to one is a redirect', async (t) => {
+  const { port } = await startIngress(t, new OpenLog(), { maxBufferBytes: 10 })
+  const statuses = await Promise.all([
+    send(port),
+    send(port, { path: '/events/orders/' }),
+    send(port, { method: 'GET' }),
+    send(port, { headers: { 'content-type': 'application/cloudevents+avro' } }),
+    send(port, { path: '/events/gone' }),
+    send(port, { body: 'x'.repeat(11), chunked: true }),
+  ])
+  assert.deepEqual(
+    statuses.map(({ status }) => status),
+    [202, 202, 405, 415, 404, 413],
+  )
+})
+
 test('a 404 says how the path is formed and names at most 20 brokers', async (t) => {
   const brokers = Array.from({ length: 25 }, (_, i) => `ns/b${i}`)
   const { port } = await startIngress(t, new OpenLog(), { brokers: () => brokers })
@@ -95,7 +111,7 @@ test('other methods get 405 with Allow, also those that few know', async (t) => 
   assert.equal((await send(port, { method: 'GET', path: '/x/y', headers: {} })).status, 404)
 })
 
-test('OPTIONS answers as http-webhook asks, and only an asker gets the WebHook headers', async (t) => {
+test('W2 OPTIONS answers as http-webhook asks, and only an asker gets the WebHook headers', async (t) => {
   const { port } = await startIngress(t, new OpenLog())
   const plain = await send(port, { method: 'OPTIONS', headers: {} })
   assert.equal(plain.status, 200)
@@ -108,6 +124,16 @@ test('OPTIONS answers as http-webhook asks, and only an asker gets the WebHook h
   assert.equal(asked.status, 200)
   assert.equal(asked.headers['webhook-allowed-origin'], 'eventemitter.example.com')
   assert.equal(asked.headers['webhook-allowed-rate'], '*')
+})
+
+test("Knative's prober gets 200 and its hash from a broker that is there, and 404 from another", async (t) => {
+  const { port } = await startIngress(t, new OpenLog())
+  const probe = { method: 'GET', headers: { 'K-Network-Hash': 'a1b2c3' } }
+  const found = await send(port, probe)
+  assert.equal(found.status, 200)
+  assert.equal(found.headers['k-network-hash'], 'a1b2c3')
+  assert.equal((await send(port, { ...probe, path: '/events/other' })).status, 404)
+  assert.equal((await send(port, { ...probe, headers: {} })).status, 405)
 })
 
 test('2 MiB are refused with 413 in every mode, with and without a length', async (t) => {
@@ -208,7 +234,7 @@ test('bytes count from their arrival and no longer when the sender breaks off', 
   assert.equal((await send(port)).status, 202)
 })
 
-test('an event with 64 KiB of attributes or 3,000 of them passes whole', async (t) => {
+test('C19 an event with 64 KiB of attributes or 3,000 of them passes whole', async (t) => {
   const log = new OpenLog()
   const { port } = await startIngress(t, log)
   const subject = 'x'.repeat(64 * 1024)

@@ -34,6 +34,12 @@ test('a plain record becomes the event that a KafkaSource makes of it', () => {
   })
 })
 
+test('in the name of a KafkaSource, the source is its resource', () => {
+  const event = wrapRecord(record(), AT, { namespace: 'events', name: 'legacy' })
+  const source = '/apis/v1/namespaces/events/kafkasources/legacy#orders'
+  assert.equal(event.attributes.source, source)
+})
+
 test('any record at all becomes an event that can be written and read', () => {
   const bytes = fc.uint8Array({ maxLength: 40 }).map((array) => Buffer.from(array))
   const anyRecord = fc.record({

@@ -27,7 +27,7 @@ describe('Dedupe', () => {
     assert.equal(begin('b', 2), 'new')
   })
 
-  it('takes events of the same id from two sources for two', () => {
+  it('C20 takes events of the same id from two sources for two', () => {
     const dedupe = new Dedupe(WINDOW)
     assert.equal(dedupe.begin(recordAt(0), eventNamed('a', '/one')), 'new')
     assert.equal(dedupe.begin(recordAt(1), eventNamed('a', '/two')), 'new')

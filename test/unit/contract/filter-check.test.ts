@@ -14,17 +14,32 @@ const GOOD: unknown[] = [
   { exists: { subject: true, priority: false } },
   { all: [{ any: [{ not: { exact: { x1: 'y' } } }] }] },
   { data: { amount: { gte: 100, lt: 200 }, 'items.0.sku': { in: ['a', null, 1, true] } } },
+  { cesql: "type LIKE 'com.%' AND EXISTS subject" },
   { data: { name: { gt: 'a', prefix: 'b' }, old: { exists: false }, n: { equals: null } } },
 ]
 
 const BAD: Array<[filter: unknown, ...problems: string[]]> = [
   ['exact', 'f[0] must be an object, but is "exact"'],
   [null, 'f[0] must be an object, but is null'],
-  [{}, 'f[0] is empty; it needs one of exact, prefix, suffix, exists, all, any, not, data'],
+  [{}, 'f[0] is empty; it needs one of exact, prefix, suffix, exists, all, any, not, data, cesql'],
   [{ exat: { type: 'a' } }, 'f[0].exat is not known; did you mean "exact"?'],
   [
-    { cesql: 'TRUE' },
-    'f[0].cesql is not known; known are exact, prefix, suffix, exists, all, any, not, data',
+    { xpath: 'TRUE' },
+    'f[0].xpath is not known; known are exact, prefix, suffix, exists, all, any, not, data, cesql',
+  ],
+  [{ cesql: ['TRUE'] }, 'f[0].cesql must be a string, but is ["TRUE"]'],
+  [{ cesql: ' ' }, 'f[0].cesql is empty; give it an expression such as "type LIKE \'com.%\'"'],
+  [
+    { not: { cesql: "type = 'a' AND\n )" } },
+    'f[0].not.cesql: line 2, column 2: expected a value, found ")"',
+  ],
+  [
+    { cesql: 'LENGHT(id) > 5' },
+    'f[0].cesql: line 1, column 1: there is no function LENGHT; did you mean LENGTH?',
+  ],
+  [
+    { cesql: 'LENGTH(id)' },
+    'f[0].cesql: the value is of the type Integer, and only TRUE lets an event pass; compare it with something',
   ],
   [
     { exact: { type: 'a' }, prefix: { source: 'b' } },
@@ -128,7 +143,7 @@ describe('filterProblems beside the schema', () => {
 
 /** Objects with the right keys and any values. */
 function almostFilter(): fc.Arbitrary<unknown> {
-  const key = fc.constantFrom('exact', 'exists', 'all', 'any', 'not', 'data', 'type', 'in', 'gt')
+  const key = fc.constantFrom(...'exact exists all any not data cesql type in gt'.split(' '))
   const plain = fc.oneof(fc.string(), fc.integer(), fc.boolean(), fc.constant(null))
   return fc.letrec<{ value: unknown }>((tie) => ({
     value: fc.oneof(

@@ -208,7 +208,7 @@ describe('checkMetadata', () => {
       '  limits.memoryMiB must be >= 16, but is 8',
       '  triggers[1].name is missing; each of several triggers needs one, because it names the consumer group',
       '  triggers[1].filters[0].exact.type is empty; give it a text, or use exists for "there with any value"',
-      '  triggers[1].filters[1].any[0] is empty; it needs one of exact, prefix, suffix, exists, all, any, not, data',
+      '  triggers[1].filters[1].any[0] is empty; it needs one of exact, prefix, suffix, exists, all, any, not, data, cesql',
       '  triggers[2]: broker "Events/x": "Events" may hold only a-z, 0-9, "-" and ".", and starts and ends with a letter or digit',
       '  triggers[2].filter.attributes: "dataSchema" is no attribute name; did you mean "dataschema"?',
       '  delivery.backoffDelay: "1s" is no ISO 8601 duration that can be used: write for example PT1S, PT0.2S, PT10M or P1DT2H',

@@ -24,6 +24,17 @@ describe('DeliveryHistory', () => {
     assert.equal(history.find('orders', 0, 7), undefined)
   })
 
+  it('tells why an event was dropped', () => {
+    const history = new DeliveryHistory('events/orders')
+    const reason = 'expired at 2026-01-02T03:04:05Z'
+    history.recordAttempt(task(7), { status: 'dropped', durationMs: 0, reason })
+    history.recordEnd(task(7), 'dropped')
+    history.recordAttempt(task(8), DONE)
+    const [attempt] = history.find('orders', 0, 7)?.attempts ?? []
+    assert.deepEqual([attempt?.result, attempt?.reason], ['dropped', reason])
+    assert.ok(!('reason' in (history.find('orders', 0, 8)?.attempts[0] ?? {})))
+  })
+
   it('tells the attempts of an event with their errors, and its end', () => {
     const history = new DeliveryHistory('events/orders')
     const startedAt = Date.now()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { decodeRecord, encodeRecord } from '../../../runtime/codec/record.ts'
 import type { AppendRecord, LogRecord } from '../../../runtime/contract/broker.ts'
-import type { Event } from '../../../runtime/contract/event.ts'
+import type { Attributes, Event } from '../../../runtime/contract/event.ts'
 import type { TriggerManifest } from '../../../runtime/contract/manifest.ts'
 import type { Fault } from '../../../runtime/contract/outcome.ts'
 import { deadLetterRecord } from '../../../runtime/dlq/dead-letter.ts'
@@ -98,6 +98,49 @@ describe('deadLetterRecord', () => {
     )
   })
 
+  it('says of an HTTP subscriber what it answered, in the form of the Kafka broker', () => {
+    const response = {
+      dest: 'http://pricer.events.svc/',
+      status: 503,
+      body: Buffer.from('out of stock').toString('base64'),
+    }
+    const { attributes } = decodeRecord(letter({ code: 'FN_SUBSCRIBER_FAILED', response }))
+    assert.deepEqual(knativeErrors(attributes), {
+      knativeerrordest: 'http://pricer.events.svc/',
+      knativeerrorcode: '503',
+      knativeerrordata: 'b3V0IG9mIHN0b2Nr',
+    })
+  })
+
+  it('says of an HTTP subscriber that did not answer only its address', () => {
+    const dest = 'http://pricer.events.svc/'
+    const silent = decodeRecord(letter({ code: 'FN_SUBSCRIBER_TIMEOUT', response: { dest } }))
+    assert.deepEqual(knativeErrors(silent.attributes), { knativeerrordest: dest })
+    const empty = letter({ code: 'FN_SUBSCRIBER_REFUSED', response: { dest, status: 400 } })
+    assert.deepEqual(knativeErrors(decodeRecord(empty).attributes), {
+      knativeerrordest: dest,
+      knativeerrorcode: '400',
+    })
+  })
+
+  it('adds what an HTTP subscriber said in kne- headers, but not over what the event says', () => {
+    const response = {
+      dest: 'http://filter.knative-eventing.svc/',
+      status: 500,
+      extensions: {
+        reason: 'no stock',
+        partitionkey: 'customer-8',
+        knativeerrordest: 'http://pricer.events.svc/',
+      },
+    }
+    const record = letter({ code: 'FN_SUBSCRIBER_FAILED', response })
+    const { attributes } = decodeRecord(record)
+    assert.equal(attributes['reason'], 'no stock')
+    assert.equal(attributes['partitionkey'], 'customer-7')
+    assert.equal(attributes['knativeerrordest'], 'http://pricer.events.svc/')
+    assert.equal(header(record, 'millrace-extensions'), 'reason')
+  })
+
   it('says in its own headers what failed, how often, and where the event came from', () => {
     const record = letter({ stack: 'at functions/pricer.ts:1:1' })
     assert.equal(header(record, 'millrace-code'), 'FN_HANDLER_THREW')
@@ -179,7 +222,30 @@ describe('deadLetterRecord', () => {
       assert.ok(!text.includes('\ufffd'), 'cut between characters')
     }
   })
+
+  it('adds at most 32 KiB, whatever an HTTP subscriber answered', () => {
+    const names = Array.from({ length: 16 }, (_, i) => `x${i}`)
+    const record = letter({
+      class: 'C'.repeat(1024 * 1024),
+      message: '€'.repeat(1024 * 1024),
+      stack: 's'.repeat(1024 * 1024),
+      response: {
+        dest: `http://host/${'d'.repeat(1024 * 1024)}`,
+        status: 599,
+        body: Buffer.alloc(1_024, 'b').toString('base64'),
+        extensions: Object.fromEntries(names.map((name) => [name, 'v'.repeat(250)])),
+      },
+    })
+    const plain = stored(encodeRecord(EVENT, TRIGGER.topic))
+    assert.ok(sizeOf(record) - sizeOf(plain) <= 32 * 1024)
+  })
 })
+
+function knativeErrors(attributes: Attributes): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(attributes).filter(([name]) => name.startsWith('knativeerror')),
+  )
+}
 
 function sizeOf(record: LogRecord): number {
   let bytes = (record.key?.length ?? 0) + (record.value?.length ?? 0)

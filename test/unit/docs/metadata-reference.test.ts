@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import vm from 'node:vm'
 import { formatDuration } from '../../../runtime/contract/duration.ts'
+import { filterProblems } from '../../../runtime/contract/filter-check.ts'
 import { DEFAULT_DELIVERY } from '../../../runtime/contract/manifest.ts'
 import { checkMetadata } from '../../../runtime/contract/metadata-check.ts'
 import { DataCondition, Filter, FunctionMetadata } from '../../../runtime/contract/metadata.ts'
@@ -99,6 +100,15 @@ test('the example on the page is right', () => {
   assert.deepEqual(warnings, [])
 })
 
+test('the expressions on the pages are right', () => {
+  const guide = readFileSync(new URL('../../../docs/guide/functions.md', import.meta.url), 'utf8')
+  const expressions = [PAGE, guide].flatMap((page) =>
+    Array.from(page.matchAll(/cesql: "([^"]+)"/g), ([, cesql]) => ({ cesql })),
+  )
+  assert.equal(expressions.length, 2)
+  assert.deepEqual(filterProblems(expressions, 'page'), [])
+})
+
 /** The schema as a reader of JSON sees it. */
 function asJson(schema: object): Schema {
   return JSON.parse(JSON.stringify(schema)) as Schema
@@ -138,6 +148,7 @@ function defaultText(path: string, schema: Schema, required: readonly string[]):
 
 function typeText(schema: Schema): string {
   const { anyOf, items, patternProperties, minimum, maximum } = schema
+  if (schema.const !== undefined) return code(schema.const)
   if (anyOf !== undefined) return unionText(anyOf)
   if (isFilter(schema)) return 'filter'
   if (items !== undefined) {

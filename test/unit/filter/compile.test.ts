@@ -77,6 +77,41 @@ const CASES: Case[] = [
     filters: [{ exists: { subject: false } }],
     matches: true,
   },
+  {
+    says: "Knative's old name reads dataschema",
+    filters: [{ exact: { schemaurl: 'urn:a' } }, { prefix: { dataschema: 'urn:' } }],
+    attributes: { dataschema: 'urn:a', schemaurl: 'urn:b' },
+    matches: true,
+  },
+  {
+    says: 'time compares as the text that was written',
+    filters: [{ exact: { time: '2026-01-02T03:04:05Z' } }],
+    attributes: { time: '2026-01-02T04:04:05+01:00' },
+    matches: false,
+  },
+  {
+    says: 'an expression passes where it is TRUE',
+    filters: [{ cesql: "type LIKE 'com.%' AND attempt > 4" }],
+    attributes: { attempt: '5' },
+    matches: true,
+  },
+  {
+    says: 'an expression that ends with an error does not match and does not throw',
+    filters: [{ cesql: 'attempt > 4' }],
+    attributes: { attempt: 'many' },
+    matches: false,
+  },
+  {
+    says: 'a value that is no Boolean does not match',
+    filters: [{ cesql: 'urgent' }],
+    attributes: { urgent: 'true' },
+    matches: false,
+  },
+  {
+    says: 'not of an expression with an error passes',
+    filters: [{ not: { cesql: 'attempt > 4' } }],
+    matches: true,
+  },
   { says: 'not negates', filters: [{ not: { exact: { type: CREATED } } }], matches: false },
   {
     says: 'not of a filter on an absent attribute passes',
@@ -211,7 +246,11 @@ describe('compileFilter', () => {
 
   it('refuses a filter of no known dialect', () => {
     assert.throws(
-      () => compileFilter([{ cesql: 'TRUE' } as unknown as Filter]),
+      () => compileFilter([{ cesql: 'type =' }]),
+      (error) => isMillraceError(error, 'FN_FILTER_INVALID'),
+    )
+    assert.throws(
+      () => compileFilter([{ sql: 'TRUE' } as unknown as Filter]),
       (error) => isMillraceError(error, 'FN_FILTER_INVALID'),
     )
   })

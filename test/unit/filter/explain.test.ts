@@ -43,6 +43,36 @@ describe('explain', () => {
     ])
   })
 
+  it('shows the value of an expression, or its error', () => {
+    const rows: Array<[cesql: string, actual: unknown, note?: string]> = [
+      ["type = 'payment'", false],
+      ['LENGTH(type)', 5, 'the value is no Boolean'],
+      ['UPPER(type)', 'ORDER', 'the value is no Boolean'],
+      ["subject = 'x'", 'missingAttribute error: the event has no subject'],
+      ['type > 5', 'cast error: "order" is no Integer'],
+      ['attempt / 0 = 1', 'math error: 2 / 0 has no result'],
+      ["LEFT(type, -1) = ''", 'functionEvaluation error: LEFT of -1 characters'],
+    ]
+    for (const [cesql, actual, note] of rows) {
+      assert.deepEqual(explain(order(), [{ all: [{ cesql }] }]).failed, [
+        {
+          clause: 'all.0.cesql',
+          expected: cesql,
+          actual,
+          ...(note !== undefined && { note }),
+        },
+      ])
+    }
+  })
+
+  it('shows expressions inside any and not by their text', () => {
+    const any = [{ exact: { type: 'a' } }, { cesql: 'attempt > 5' }]
+    assert.deepEqual(explain(order(), [{ any }, { not: { cesql: 'EXISTS type' } }]).failed, [
+      { clause: 'any', expected: any, actual: { type: 'order', 'attempt > 5': false } },
+      { clause: 'not', expected: { cesql: 'EXISTS type' }, actual: { 'EXISTS type': true } },
+    ])
+  })
+
   it('gives the way to a clause inside all', () => {
     const filters = [
       { all: [{ exact: { source: '/shop' } }, { all: [{ prefix: { type: 'x' } }] }] },

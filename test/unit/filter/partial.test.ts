@@ -42,6 +42,22 @@ const CASES: Array<[says: string, filters: Filter[], matches: string, open: stri
     'maybe',
     ['any.0.exact.priority'],
   ],
+  ['an expression that is known', [{ cesql: "type LIKE 'a.%' AND NOT EXISTS subject" }], 'yes', []],
+  ['an expression that is known to fail', [{ cesql: "subject = 'x'" }], 'no', []],
+  ['an expression on what is not known', [{ cesql: "priority = 'x'" }], 'maybe', ['cesql']],
+  [
+    'an expression that demands another type beside what is not known',
+    [{ cesql: "priority = 'x' AND type IN ('b', 'c')" }],
+    'no',
+    [],
+  ],
+  [
+    'not an expression on what is not known',
+    [{ not: { cesql: "priority = 'x'" } }],
+    'maybe',
+    ['not.cesql'],
+  ],
+  ['a text that may be an integer', [{ cesql: "count = '5'" }], 'maybe', ['cesql']],
   ['no alternatives', [{ any: [] }], 'no', []],
   ['not the type', [{ not: { exact: { type: 'a.b' } } }], 'no', []],
   ['not another type', [{ not: { exact: { type: 'b' } } }], 'yes', []],
@@ -56,7 +72,7 @@ const CASES: Array<[says: string, filters: Filter[], matches: string, open: stri
 describe('matchPartial', () => {
   for (const [says, filters, matches, open] of CASES) {
     it(`says ${matches} to ${says}`, () => {
-      const event = knowing({ type: 'a.b', subject: undefined }, 'unknown')
+      const event = knowing({ type: 'a.b', subject: undefined, count: '5' }, 'unknown')
       assert.deepEqual(matchPartial(filters, event), { matches, open })
     })
   }

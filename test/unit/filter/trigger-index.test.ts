@@ -38,6 +38,54 @@ describe('TriggerIndex', () => {
     assert.equal(reads(), 2)
   })
 
+  it('asks only the expressions that want the type, whatever else they say', () => {
+    const types = Array.from({ length: 1_000 }, (_, number): Filter[] => [
+      {
+        cesql: `probe = 'x' AND (type = 't${number}' AND EXISTS id OR type IN ('u${number}') OR type LIKE '\\%${number}')`,
+      },
+    ])
+    const index = indexOf([...types, [{ cesql: 'EXISTS probe' }]])
+    for (const type of ['t7', 'u7', '%7']) {
+      const { event, reads } = probed(type)
+      assert.deepEqual(index.match(event), [7, 1_000])
+      assert.equal(reads(), 2)
+    }
+  })
+
+  it('finds an expression by every text that is equal to what it wants', () => {
+    const index = indexOf([
+      [{ cesql: "tenant IN ('05')" }],
+      [{ cesql: "'+5' = tenant" }],
+      [{ cesql: 'tenant = 5' }],
+      [{ cesql: 'tenant IN (5, 1)' }],
+      [{ cesql: "tenant = '05' XOR type = 'z'" }],
+      [{ cesql: "tenant IN ('TRUE')" }],
+      [{ cesql: "tenant LIKE '_5'" }],
+      [{ cesql: "tenant LIKE '5'" }],
+    ])
+    const matches = (tenant: string | number | boolean): number[] => {
+      const { event } = probed('t')
+      event.attributes['tenant'] = tenant
+      return index.match(event)
+    }
+    assert.deepEqual(matches(5), [0, 1, 2, 3, 7])
+    assert.deepEqual(matches('5'), [2, 3, 7])
+    assert.deepEqual(matches('05'), [0, 2, 4, 6])
+    assert.deepEqual(matches('+5'), [1, 2, 6])
+    assert.deepEqual(matches(true), [3, 5])
+    assert.deepEqual(matches('TRUE'), [5])
+  })
+
+  it('is built in no time from an expression of thousands of types', () => {
+    const types = Array.from({ length: 4_000 }, (_, number) => `type='${number}'`)
+    const index = indexOf([
+      [{ cesql: types.join(' OR ') }],
+      [{ any: types.map((cesql) => ({ cesql })) }],
+    ])
+    assert.deepEqual(index.match(probed('3999').event), [0, 1])
+    assert.deepEqual(index.match(probed('4000').event), [])
+  })
+
   it('finds a trigger under each type of an any, once', () => {
     const index = indexOf([
       [{ any: [{ exact: { type: 'a' } }, { exact: { type: 'b', source: '/s' } }] }],

@@ -8,6 +8,14 @@ const HEADERS = ['ce-specversion', '1.0', 'ce-id', '1', 'ce-source', '/s', 'ce-t
 const BATCH = ['Content-Type', 'application/cloudevents-batch+json']
 const LIMITS = { topic: 'topic', maxEventBytes: 100 }
 
+test('X6 an extension that breaks its own rule is refused with its name', () => {
+  const headers = [...HEADERS, 'ce-expirytime', 'tomorrow']
+  assert.throws(() => decodeRequest(headers, Buffer.alloc(0), LIMITS), {
+    code: 'FN_EVENT_INVALID',
+    message: /"expirytime" is "tomorrow"; expected an RFC 3339 timestamp/,
+  })
+})
+
 test('the records of a request come with the sum of their bytes', () => {
   const events = ['a', 'b'].map((id) => ({ specversion: '1.0', id, source: '/s', type: 't' }))
   const { records, bytes } = decodeRequest(BATCH, Buffer.from(JSON.stringify(events)), LIMITS)

@@ -27,6 +27,19 @@ function reply(attributes: WorkReply['attributes']): WorkReply {
 }
 
 describe('completeReply', () => {
+  it('X2 goes on with the trace in which the chain began, unless the reply has its own', () => {
+    const began = { traceparent: '00-aa-bb-01', tracestate: 'x=1' }
+    const cause = { ...CAUSE, attributes: { ...CAUSE.attributes, ...began } }
+    const traced = (attributes: WorkReply['attributes']): unknown[] => {
+      const completed = completeReply(reply(attributes), 0, { ...ORIGIN, cause }).attributes
+      return [completed['traceparent'], completed['tracestate']]
+    }
+    assert.deepEqual(traced({ type: 'x' }), ['00-aa-bb-01', 'x=1'])
+    assert.deepEqual(traced({ type: 'x', traceparent: '00-cc-dd-01' }), ['00-cc-dd-01', undefined])
+    const untraced = completeReply(reply({ type: 'x' }), 0, ORIGIN).attributes
+    assert.ok(!('traceparent' in untraced) && !('tracestate' in untraced))
+  })
+
   it('fills in what the handler left out', () => {
     const { attributes } = completeReply(reply({ type: 'x' }), 0, ORIGIN)
     assert.equal(attributes.specversion, '1.0')

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readStatusFile } from '../../../../cli/takeover/status-file.ts'
+
+const BROKER = `
+apiVersion: eventing.knative.dev/v1
+kind: Broker
+metadata:
+  namespace: events
+  name: kafka-broker
+  annotations: { eventing.knative.dev/broker.class: Kafka }
+status:
+  annotations: { default.topic: knative-broker-events-kafka-broker, bootstrap.servers: "k:9092" }
+`
+const TRIGGER = `
+apiVersion: eventing.knative.dev/v1
+kind: Trigger
+metadata: { namespace: events, name: orders, uid: 0f-aa }
+spec: { broker: kafka-broker }
+status:
+  annotations: { group.id: knative-trigger-events-orders }
+`
+const ORDERS = {
+  name: 'events/orders',
+  group: 'knative-trigger-events-orders',
+  topic: 'knative-broker-events-kafka-broker',
+}
+
+test('group and topic are read from the status, in several documents', () => {
+  const { triggers, skipped } = readStatusFile(`${BROKER}---${TRIGGER}`, 's.yaml')
+  assert.deepEqual(triggers, [ORDERS])
+  assert.deepEqual(skipped, [])
+})
+
+test('a List as kubectl prints it is read as YAML and as JSON', () => {
+  const indented = (text: string): string => text.trim().replaceAll('\n', '\n    ')
+  const list = `apiVersion: v1\nkind: List\nitems:\n  - ${indented(BROKER)}\n  - ${indented(TRIGGER)}\n`
+  assert.deepEqual(readStatusFile(list, 's.yaml').triggers, [ORDERS])
+  const json = {
+    kind: 'List',
+    items: [
+      {
+        apiVersion: 'eventing.knative.dev/v1',
+        kind: 'Broker',
+        metadata: { namespace: 'events', name: 'default' },
+        status: { annotations: { 'default.topic': 't' } },
+      },
+      {
+        apiVersion: 'eventing.knative.dev/v1',
+        kind: 'Trigger',
+        metadata: { namespace: 'events', name: 'x' },
+        spec: {},
+        status: { annotations: { 'group.id': 'g' } },
+      },
+    ],
+  }
+  const read = readStatusFile(JSON.stringify(json), 's.json')
+  assert.deepEqual(read.triggers, [{ name: 'events/x', group: 'g', topic: 't' }])
+})
+
+test("an old installation's group is the UID, and a topic of one's own stands on the Broker", () => {
+  const old = TRIGGER.replace(/status:[^]*$/, '')
+  const own = BROKER.replace(/status:[^]*$/, '').replace(
+    'broker.class: Kafka }',
+    'broker.class: Kafka, kafka.eventing.knative.dev/external.topic: orders-log }',
+  )
+  const { triggers } = readStatusFile(`${own}---${old}`, 's.yaml')
+  assert.deepEqual(triggers, [{ name: 'events/orders', group: '0f-aa', topic: 'orders-log' }])
+})
+
+test('triggers of other broker classes are left out with the reason', () => {
+  const other = BROKER.replace('class: Kafka', 'class: MTChannelBasedBroker')
+  const { triggers, skipped } = readStatusFile(`${other}---${TRIGGER}`, 's.yaml')
+  assert.deepEqual(triggers, [])
+  assert.match(skipped[0] ?? '', /events\/orders: broker .* is of class MTChannelBasedBroker/)
+})
+
+const INCOMPLETE: Array<[what: string, text: string, said: RegExp]> = [
+  ['no YAML', '{ a: [', /s\.yaml is no YAML or JSON: /],
+  ['nothing', '', /holds no Trigger/],
+  ['text', 'hello', /holds no Trigger/],
+  ['no Trigger', BROKER, /holds no Trigger/],
+  ['a Trigger of a Broker that is not in it', TRIGGER, /of broker events\/kafka-broker, which is/],
+  [
+    'a Broker without a topic',
+    `${BROKER.replace('default.topic', 'other')}---${TRIGGER}`,
+    /broker events\/kafka-broker has neither status\.annotations\["default\.topic"\]/,
+  ],
+  [
+    'a Trigger without a group',
+    `${BROKER}---${TRIGGER.replace('group.id', 'other').replace(', uid: 0f-aa', '')}`,
+    /trigger events\/orders has neither status\.annotations\["group\.id"\]/,
+  ],
+  [
+    'a Trigger without a name',
+    `${BROKER}---${TRIGGER.replace('name: orders, ', '')}`,
+    /a Trigger in it has no namespace or no name/,
+  ],
+]
+for (const [what, text, said] of INCOMPLETE) {
+  test(`a file that holds ${what} is refused with what is missing`, () => {
+    assert.throws(() => readStatusFile(text, 's.yaml'), { code: 'FN_CLI_USAGE', message: said })
+  })
+}
