@@ -9,6 +9,7 @@ COPY builder builder
 COPY cli cli
 COPY runtime runtime
 COPY functions functions
+COPY schemas schemas
 # Beside .millrace, which is all that the runtime writes to and may be a volume.
 ENV MILLRACE_BUILD=build
 RUN node cli/main.ts build && mkdir .millrace && chown 65532:65532 .millrace

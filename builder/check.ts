@@ -1,6 +1,7 @@
 /**
  * What `fn check` finds: all that a build finds, wrong types, filters that no event can match, functions
- * that no trigger names, and functions that answer themselves or each other for ever.
+ * that no trigger names, functions that answer themselves or each other for ever, and schemas that changed
+ * under their readers.
  */
 import path from 'node:path'
 import { adviseFilters } from '../runtime/filter/advice.ts'
@@ -13,6 +14,7 @@ import { discoverFunctions } from './discover.ts'
 import { idleFunctions } from './idle-functions.ts'
 import { findCircles, type FunctionReplies } from './reply-circles.ts'
 import { replyLiterals } from './reply-literals.ts'
+import { acceptSchemas as writeAccepted, baseline, changes } from './schemas/accepted.ts'
 import { checkTypes } from './type-check.ts'
 
 export interface Finding {
@@ -32,12 +34,20 @@ export interface CheckReport {
   notes: string[]
 }
 
+export interface CheckOptions extends ProjectDirs {
+  /** Absolute, or relative to the project: the last build, whose schemas may be compared with. */
+  buildDir?: string
+  /** From now on the schemas are held against these. Default false. */
+  acceptSchemas?: boolean
+}
+
 /**
- * Writes nothing. `declare` says what stands beside the functions, such as triggers in YAML. Throws
- * `FN_BUILD_FAILED` for a missing or empty functions folder.
+ * Writes nothing but accepted schemas. `declare` says what stands beside the functions, such as triggers
+ * in YAML. Throws `FN_BUILD_FAILED` for a missing or empty functions folder, `FN_SCHEMA_INVALID` for a
+ * damaged file of accepted schemas.
  */
 export async function checkProject(
-  dirs: ProjectDirs,
+  dirs: CheckOptions,
   declare: (functions: readonly FunctionManifest[]) => Topology = () => EMPTY_TOPOLOGY,
 ): Promise<CheckReport> {
   const projectDir = path.resolve(dirs.projectDir)
@@ -51,6 +61,7 @@ export async function checkProject(
   ])
   const { replies, notes } = repliesOf(compilation)
   const declared = declare(compilation.functions)
+  const schemas = await schemaFindings(compilation, dirs)
   return {
     findings: [
       ...buildFindings(compilation),
@@ -61,6 +72,7 @@ export async function checkProject(
         return { kind: 'advice', ...idle }
       }),
       ...circleFindings(replies.map((one) => withDeclared(one, declared))),
+      ...schemas,
     ],
     notes: [...(types.skipped === undefined ? [] : [types.skipped]), ...notes],
   }
@@ -119,6 +131,23 @@ function buildFindings({ failures, warnings }: Compilation): Finding[] {
   ]
 }
 
+async function schemaFindings(
+  { catalog }: Compilation,
+  { projectDir, schemasDir = 'schemas', buildDir = '.millrace/build', acceptSchemas }: CheckOptions,
+): Promise<Finding[]> {
+  const dir = path.resolve(projectDir, schemasDir)
+  if (acceptSchemas === true) {
+    // Half of them would make the others look new the next time.
+    if (catalog.errors.length === 0) await writeAccepted(dir, catalog.schemas)
+    return []
+  }
+  const before = await baseline({
+    schemasDir: dir,
+    buildDir: path.resolve(projectDir, buildDir),
+  })
+  return changes(catalog, before).map((message) => ({ kind: 'advice', message }))
+}
+
 function filterFindings({ functions }: Compilation): Finding[] {
   return functions.flatMap(({ name, file, triggers }) =>
     triggers.flatMap((trigger) =>
@@ -130,7 +159,7 @@ function filterFindings({ functions }: Compilation): Finding[] {
   )
 }
 
-function repliesOf({ functions, bundles }: Compilation): {
+export function repliesOf({ functions, bundles }: Pick<Compilation, 'functions' | 'bundles'>): {
   replies: FunctionReplies[]
   notes: string[]
 } {

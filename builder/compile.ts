@@ -11,11 +11,14 @@ import { discoverFunctions } from './discover.ts'
 import { bundleVersion } from './manifest-file.ts'
 import { openMetadataReader, type MetadataReader } from './read-metadata.ts'
 import type { BuildDurations, BuildFailure, BuildReport } from './report.ts'
+import type { CatalogReader, DeclaredSchemas, SchemaCatalog } from './schemas/catalog.ts'
 
 export interface ProjectDirs {
   projectDir: string
   /** Absolute, or relative to the project. */
   functionsDir: string
+  /** Absolute, or relative to the project; it need not be there. Default `schemas`. */
+  schemasDir?: string
 }
 
 export interface Compilation extends BuildReport {
@@ -23,6 +26,7 @@ export interface Compilation extends BuildReport {
   functions: FunctionManifest[]
   /** By function name; without those that failed. */
   bundles: Map<string, Bundle>
+  catalog: SchemaCatalog
 }
 
 interface FunctionFile {
@@ -38,6 +42,7 @@ interface BundledFunction extends FunctionFile {
 
 interface CheckedFunction extends BundledFunction {
   manifest: FunctionManifest
+  schemas: DeclaredSchemas
   /** About the metadata. */
   advice: string[]
 }
@@ -49,15 +54,18 @@ export async function compileProject(dirs: ProjectDirs): Promise<Compilation> {
   const { sources, refused } = await discoverFunctions(path.resolve(projectDir, dirs.functionsDir))
   const failures = refused.map((source) => failureOf(withFile(source, projectDir), source.error))
   const files = sources.map((source) => withFile(source, projectDir))
-  const [reader, bundled] = await Promise.all([
+  const [reader, bundled, schemas] = await Promise.all([
     openMetadataReader(),
     survivors(files, failures, (file) => bundleOne(file, projectDir)),
+    openCatalog(projectDir, dirs.schemasDir),
   ])
   const bundledAt = performance.now()
   try {
     const checked = await survivors(bundled, failures, (one) => checkOne(one, reader))
+    const catalog = schemas.catalog(checked.map((one) => one.schemas))
+    failures.push(...catalog.errors.map((error) => ({ error })))
     const endedAt = performance.now()
-    return compilation(checked, failures, {
+    return compilation({ checked, catalog }, failures, {
       totalMs: endedAt - startedAt,
       bundleMs: bundledAt - startedAt,
       metadataMs: endedAt - bundledAt,
@@ -65,6 +73,12 @@ export async function compileProject(dirs: ProjectDirs): Promise<Compilation> {
   } finally {
     await reader.close()
   }
+}
+
+/** While esbuild has the bundles to do, there is time for it and for its imports. */
+async function openCatalog(projectDir: string, schemasDir = 'schemas'): Promise<CatalogReader> {
+  const { CatalogReader: reader } = await import('./schemas/catalog.ts')
+  return reader.open(projectDir, schemasDir)
 }
 
 /** What the stage made of each item; an item that it refused becomes a failure instead. */
@@ -94,22 +108,29 @@ async function bundleOne(file: FunctionFile, projectDir: string): Promise<Bundle
 async function checkOne(one: BundledFunction, reader: MetadataReader): Promise<CheckedFunction> {
   const { name, file, bundle } = one
   const raw = await reader.read(bundle, file)
-  const { warnings, ...part } = checkMetadata(raw, { file, functionName: name })
+  const { warnings, schemas = {}, ...part } = checkMetadata(raw, { file, functionName: name })
   const version = bundleVersion(bundle.code)
   const manifest = { name, file, bundle: `${name}.js`, map: `${name}.js.map`, version, ...part }
-  return { ...one, manifest, advice: warnings.map((warning) => `${file}: ${warning}`) }
+  return {
+    ...one,
+    manifest,
+    schemas: { file, schemas },
+    advice: warnings.map((warning) => `${file}: ${warning}`),
+  }
 }
 
 function compilation(
-  checked: readonly CheckedFunction[],
+  { checked, catalog }: { checked: readonly CheckedFunction[]; catalog: SchemaCatalog },
   found: readonly BuildFailure[],
   durations: BuildDurations,
 ): Compilation {
   const functions = checked.map(({ manifest }) => manifest)
   // Failures come in the order in which stages ended; a report is to be the same each time.
   const failures = [...found, ...clashes(functions)].sort(byFile)
+  const schemas = catalog.types.length === 0 ? {} : { schemas: catalog.schemas }
   return {
-    manifest: failures.length === 0 ? { version: MANIFEST_VERSION, functions } : undefined,
+    manifest:
+      failures.length === 0 ? { version: MANIFEST_VERSION, functions, ...schemas } : undefined,
     functions,
     bundles: new Map(checked.map(({ name, bundle }) => [name, bundle])),
     warnings: checked.flatMap(({ name, bundle, advice }) =>
@@ -117,6 +138,7 @@ function compilation(
     ),
     failures,
     durations,
+    catalog,
   }
 }
 

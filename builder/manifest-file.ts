@@ -7,6 +7,7 @@ import {
   type FunctionManifest,
   type Manifest,
 } from '../runtime/contract/manifest.ts'
+import { isSchema, type JsonSchema } from '../runtime/contract/json-schema.ts'
 import { isRecord } from '../runtime/contract/schema-problems.ts'
 import type { FunctionBundle } from '../runtime/contract/work.ts'
 import { MillraceError } from '../runtime/errors.ts'
@@ -73,11 +74,15 @@ function parseManifest(text: string, file: string): Manifest {
       `${file} has version ${JSON.stringify(value['version'])}, this Millrace reads version ${MANIFEST_VERSION}`,
     )
   }
-  const { functions } = value
+  const { functions, schemas } = value
   if (!Array.isArray(functions) || !functions.every(isFunctionEntry)) {
     throw invalid(`${file} is damaged: its functions are not as a build writes them`)
   }
-  return { version: MANIFEST_VERSION, functions }
+  if (schemas === undefined) return { version: MANIFEST_VERSION, functions }
+  if (!isRecord(schemas) || !Object.values(schemas).every(isSchema)) {
+    throw invalid(`${file} is damaged: its schemas are not as a build writes them`)
+  }
+  return { version: MANIFEST_VERSION, functions, schemas: schemas as Record<string, JsonSchema> }
 }
 
 /** Only what would lead astray; the rest is vouched for by the version and by who wrote it. */

@@ -5,6 +5,7 @@ import { buildCommand } from './commands/build.ts'
 import { checkCommand } from './commands/check.ts'
 import { devCommand } from './commands/dev.ts'
 import { dlqCommand } from './commands/dlq.ts'
+import { docsCommand } from './commands/docs.ts'
 import { eventsCommand } from './commands/events.ts'
 import { explainCommand } from './commands/explain.ts'
 import { importCommand } from './commands/import.ts'
@@ -15,6 +16,7 @@ import { resumeCommand } from './commands/resume.ts'
 import { sendCommand } from './commands/send.ts'
 import { startCommand } from './commands/start.ts'
 import { takeoverCommand } from './commands/takeover.ts'
+import { typesCommand } from './commands/types.ts'
 import { whyCommand } from './commands/why.ts'
 import { EXIT, report } from './output.ts'
 
@@ -31,6 +33,8 @@ const program = new Command('fn')
   .addCommand(devCommand())
   .addCommand(buildCommand())
   .addCommand(checkCommand())
+  .addCommand(typesCommand())
+  .addCommand(docsCommand())
   .addCommand(startCommand())
   .addCommand(sendCommand())
   .addCommand(eventsCommand())

@@ -19,6 +19,10 @@ export const ERRORS = {
     retry: 'never',
     when: 'A CloudEvents media type whose format Millrace does not speak, such as `+avro`.',
   },
+  FN_EVENT_SCHEMA: {
+    retry: 'never',
+    when: 'The data of an event do not fit the schema of its type, where `validate` asks for that.',
+  },
   FN_DATA_INVALID: {
     retry: 'never',
     when: 'A handler read `event.data` and its JSON does not parse (`InvalidData`).',
@@ -102,6 +106,10 @@ export const ERRORS = {
   FN_BUILD_FORBIDDEN_IMPORT: {
     retry: 'never',
     when: 'A function imports a Node built-in, which an isolate does not have.',
+  },
+  FN_SCHEMA_INVALID: {
+    retry: 'never',
+    when: 'A file of `schemas/`, or a schema in the metadata, is no JSON Schema, refers to what is not there, or contradicts another one of its type.',
   },
   FN_METADATA_INVALID: { retry: 'never', when: "A function's `metadata` breaks the schema." },
   FN_FILTER_INVALID: {

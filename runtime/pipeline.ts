@@ -14,6 +14,7 @@ import {
   type TopicOptions,
   type TopicPartition,
 } from './contract/broker.ts'
+import type { Event } from './contract/event.ts'
 import type { ChannelOptions, DeliveryChannel } from './contract/delivery.ts'
 import type { DeliveryTrace } from './contract/history.ts'
 import type { Logger } from './contract/log.ts'
@@ -62,6 +63,8 @@ export interface PipelineOptions {
     /** Default 64. */
     maxTransactors?: number
   }
+  /** What the ingress asks of each event; throws for one that it refuses. */
+  checkEvent?: ((event: Event) => void) | undefined
   metrics: Metrics
   log: Logger
 }
@@ -227,6 +230,7 @@ class LivePipeline implements Pipeline {
       trouble: () => broker.trouble(),
       maxEventBytes: limits.maxEventBytes,
       maxBufferBytes: limits.maxIngressBufferBytes,
+      checkEvent: this.#options.checkEvent,
       metrics: metrics.ingress,
       log,
     })

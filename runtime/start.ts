@@ -12,14 +12,15 @@ import type { Config } from './config/schema.ts'
 import type { Broker } from './contract/broker.ts'
 import type { CursorState } from './contract/cursor-state.ts'
 import type { Logger } from './contract/log.ts'
-import type { FunctionManifest } from './contract/manifest.ts'
+import type { FunctionManifest, Manifest } from './contract/manifest.ts'
 import type { LagSample } from './contract/metrics.ts'
 import type { Topology } from './contract/topology.ts'
 import type { FunctionBundle } from './contract/work.ts'
 import { isMillraceError } from './errors.ts'
 import { createIsolatePool } from './isolate/pool.ts'
-import { openPipeline, type Pipeline } from './pipeline.ts'
+import { openPipeline, type Pipeline, type PipelineOptions } from './pipeline.ts'
 import type { TopologyChange } from './routes.ts'
+import type { DataCheck } from './schemas/data-check.ts'
 import { removeRuntimeFile, writeRuntimeFile } from './runtime-file.ts'
 import { createHttpSubscribers } from './subscriber/http/subscribers.ts'
 import type { LoadedFunction } from './subscribers.ts'
@@ -90,12 +91,15 @@ class Startup {
 
   async run(): Promise<Runtime> {
     const { config, projectDir, log, withoutBuild = false } = this.#options
-    const functions = withoutBuild ? [] : await loadFunctions(resolve(projectDir, config.build))
+    const { functions, schemas } = withoutBuild
+      ? NO_BUILD
+      : await loadBuild(resolve(projectDir, config.build))
+    const checkEvent = await eventCheck(config, schemas)
     const metricsAt = await this.#serveHealth()
     const broker = await openLog(config, projectDir, log)
     this.#broker = broker
     this.#open.push(() => broker.close())
-    const pipeline = await this.#openPipeline(broker, functions)
+    const pipeline = await this.#openPipeline(broker, { functions, checkEvent })
     const ingressAt = await pipeline.ingress.listen({ host: config.host, port: config.port })
     const admin = await this.#serveAdmin(broker, pipeline)
     await whenReady(() => this.#readiness())
@@ -144,7 +148,10 @@ class Startup {
     return health.listen({ host: config.host, port: config.metricsPort })
   }
 
-  async #openPipeline(broker: Broker, functions: LoadedFunction[]): Promise<Pipeline> {
+  async #openPipeline(
+    broker: Broker,
+    given: Pick<PipelineOptions, 'functions' | 'checkEvent'>,
+  ): Promise<Pipeline> {
     const { config, log } = this.#options
     const pool = await createIsolatePool({
       isolation: config.isolation,
@@ -160,8 +167,8 @@ class Startup {
       broker,
       pool,
       http,
-      functions,
-      topology: topologyOf(manifestsOf(functions), this.#options.declared),
+      ...given,
+      topology: topologyOf(manifestsOf(given.functions), this.#options.declared),
       namespace: config.namespace,
       topics: {
         ...(config.partitions === undefined ? {} : { partitions: config.partitions }),
@@ -212,12 +219,30 @@ class Startup {
   }
 }
 
-async function loadFunctions(buildDir: string): Promise<LoadedFunction[]> {
+interface LoadedBuild {
+  functions: LoadedFunction[]
+  schemas: NonNullable<Manifest['schemas']>
+}
+
+const NO_BUILD: LoadedBuild = { functions: [], schemas: {} }
+
+async function loadBuild(buildDir: string): Promise<LoadedBuild> {
   const { manifest, bundles } = await readBuild(buildDir)
-  return manifest.functions.map((one) => ({
+  const functions = manifest.functions.map((one) => ({
     manifest: one,
     bundle: bundles.get(one.name) as FunctionBundle,
   }))
+  return { functions, schemas: manifest.schemas ?? {} }
+}
+
+async function eventCheck(
+  { validate }: Config,
+  schemas: LoadedBuild['schemas'],
+): Promise<DataCheck | undefined> {
+  if (validate === 'off' || Object.keys(schemas).length === 0) return undefined
+  // Most runtimes do without the validator's import.
+  const { createDataCheck } = await import('./schemas/data-check.ts')
+  return createDataCheck(schemas)
 }
 
 function manifestsOf(functions: readonly LoadedFunction[]): FunctionManifest[] {

@@ -10,7 +10,11 @@ export function buildCommand(): Command {
     'build',
     'bundle functions/ into what the runtime runs',
   )
-  withConfigFlags(command, ['functions', 'build']).option('--json', 'one JSON object', false)
+  withConfigFlags(command, ['functions', 'schemas', 'build']).option(
+    '--json',
+    'one JSON object',
+    false,
+  )
   return runs(async (options) => {
     const config = configOf({ ...options })
     const report = await buildProject(config, process.cwd())
@@ -31,6 +35,7 @@ export async function buildProject(config: Config, projectDir: string): Promise<
   const report = await build({
     projectDir,
     functionsDir: config.functions,
+    schemasDir: config.schemas,
     outDir: config.build,
   })
   const text = reportText(report)

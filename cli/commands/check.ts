@@ -1,4 +1,4 @@
-/** `fn check`: everything that a build finds, types and advice, without writing anything. */
+/** `fn check`: everything that a build finds, types and advice. */
 import type { Command } from 'commander'
 import type { CheckReport, Finding } from '../../builder/check.ts'
 import { findingLine, type Finding as ResourceFinding } from '../../k8s/read/resource.ts'
@@ -16,21 +16,22 @@ import {
 } from '../resources.ts'
 
 export function checkCommand(): Command {
-  const { command, runs } = defineCommand<FileOptions & { json: boolean }>(
+  const { command, runs } = defineCommand<FileOptions & { json: boolean; acceptSchemas: boolean }>(
     'check',
-    'metadata, types, resources, filters that can never match, replies in circles; writes nothing',
+    'metadata, types, resources, filters that can never match, replies in circles, schemas that changed',
   )
-  withConfigFlags(command, ['functions', 'services']).option(
-    '--json',
-    'one JSON object a line',
-    false,
-  )
+  withConfigFlags(command, ['functions', 'schemas', 'build', 'services'])
+    .option('--accept-schemas', 'write down the schemas as those to compare with', false)
+    .option('--json', 'one JSON object a line', false)
   withFileFlag(command, 'Knative resources that are served beside the functions')
   return runs(async (options) => {
     const config = configOf({ ...options })
     const paths = resourcePaths(options, config)
     const withFunctions = paths.length === 0 || (await hasFunctions(config))
-    const { findings, notes } = await check(config, paths, withFunctions)
+    const { findings, notes } = await check(config, paths, {
+      withFunctions,
+      acceptSchemas: options.acceptSchemas,
+    })
     for (const finding of findings) {
       print(options.json ? JSON.stringify(finding) : `${finding.kind}: ${finding.message}`)
     }
@@ -44,10 +45,16 @@ export function checkCommand(): Command {
 async function check(
   config: Config,
   paths: readonly string[],
-  withFunctions: boolean,
+  { withFunctions, acceptSchemas }: { withFunctions: boolean; acceptSchemas: boolean },
 ): Promise<CheckReport> {
   const { checkProject, declaredFindings } = await import('../../builder/check.ts')
-  const dirs = { projectDir: process.cwd(), functionsDir: config.functions }
+  const dirs = {
+    projectDir: process.cwd(),
+    functionsDir: config.functions,
+    schemasDir: config.schemas,
+    buildDir: config.build,
+    acceptSchemas,
+  }
   if (paths.length === 0) return checkProject(dirs)
 
   const { readResources } = await import('../../k8s/read/load.ts')

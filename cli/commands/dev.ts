@@ -44,7 +44,7 @@ class DevSession {
   readonly #projectDir: string
   readonly #resources: LiveResources
   #runtime: Runtime | undefined
-  #watcher: FSWatcher | undefined
+  readonly #watchers: FSWatcher[] = []
   #timer: NodeJS.Timeout | undefined
   /** One build and restart after another. */
   #turn: Promise<void> = Promise.resolve()
@@ -59,7 +59,10 @@ class DevSession {
     const dir = resolve(this.#projectDir, this.#config.functions)
     const hasFunctions = this.#resources.paths.length === 0 || (await isThere(dir))
     if (hasFunctions) {
-      this.#watcher = watch(dir, { recursive: true }, () => this.#saved())
+      this.#watch(this.#config.functions)
+      // A project may do without schemas.
+      const { schemas } = this.#config
+      if (await isThere(resolve(this.#projectDir, schemas))) this.#watch(schemas)
       await this.#reload('first')
       say(`watching ${this.#config.functions}/`)
     } else {
@@ -72,8 +75,13 @@ class DevSession {
     })
   }
 
+  #watch(folder: string): void {
+    const dir = resolve(this.#projectDir, folder)
+    this.#watchers.push(watch(dir, { recursive: true }, () => this.#saved()))
+  }
+
   async stop(): Promise<void> {
-    this.#watcher?.close()
+    for (const watcher of this.#watchers) watcher.close()
     this.#resources.close()
     clearTimeout(this.#timer)
     await this.#turn

@@ -23,6 +23,7 @@ export const CONFIG_SCHEMA = {
     'port',
     'metricsPort',
     'functions',
+    'schemas',
     'build',
     'namespace',
     'app',
@@ -31,6 +32,7 @@ export const CONFIG_SCHEMA = {
     'maxBufferBytes',
     'maxUnfinishedOffsets',
     'invalidRecords',
+    'validate',
     'commitIntervalMs',
     'shutdownDeadlineMs',
     'isolation',
@@ -82,6 +84,12 @@ export const CONFIG_SCHEMA = {
       minLength: 1,
       default: 'functions',
       description: 'Folder of the function files',
+    },
+    schemas: {
+      type: 'string',
+      minLength: 1,
+      default: 'schemas',
+      description: 'Folder of the JSON Schemas of event types; it need not be there',
     },
     build: {
       type: 'string',
@@ -150,6 +158,13 @@ export const CONFIG_SCHEMA = {
       default: 'quarantine',
       description:
         'Records that are no CloudEvent: kept in the quarantine topic, wrapped into an event as a KafkaSource does, or dropped with a log line',
+    },
+    validate: {
+      type: 'string',
+      enum: ['off', 'ingress'],
+      default: 'off',
+      description:
+        'Where the data of events are checked against the schemas: nowhere, or at the ingress, which answers 400 for what does not fit',
     },
     commitIntervalMs: {
       type: 'integer',

@@ -2,6 +2,7 @@
  * What the builder writes and the runtime reads: every function with all defaults applied. The file is
  * `manifest.json` in the build's output folder, beside one bundle and one source map a function.
  */
+import type { JsonSchema } from './json-schema.ts'
 import type { Filter } from './metadata.ts'
 import type { Destination, Subscriber } from './subscriber.ts'
 
@@ -104,4 +105,6 @@ export interface FunctionManifest {
 export interface Manifest {
   version: typeof MANIFEST_VERSION
   functions: FunctionManifest[]
+  /** By event type, each complete in itself; none: no type has one. */
+  schemas?: Record<string, JsonSchema>
 }

@@ -2,6 +2,7 @@
 import { brokerTopic, parseObjectName, triggerGroup } from '../broker/names.ts'
 import { parseDuration } from './duration.ts'
 import { filtersOf } from './filter-check.ts'
+import type { SchemaObject } from './json-schema.ts'
 import {
   DEFAULT_DELIVERY,
   type DeliveryPolicy,
@@ -15,6 +16,8 @@ export type FunctionManifestPart = Pick<
   FunctionManifest,
   'namespace' | 'limits' | 'batch' | 'triggers' | 'description'
 > & {
+  /** By event type, as declared; the builder checks them with those of the folder. */
+  schemas?: Readonly<Record<string, SchemaObject>>
   /** What is not wrong, but most likely not meant. */
   warnings: string[]
 }
@@ -52,6 +55,7 @@ export function withDefaults(
     batch: { max: metadata.batch?.max ?? BATCH_MAX },
     triggers,
     ...(metadata.description === undefined ? {} : { description: metadata.description }),
+    ...(metadata.schemas === undefined ? {} : { schemas: metadata.schemas }),
     warnings,
   }
 }

@@ -183,6 +183,11 @@ export const FunctionMetadata = Type.Object(
         { additionalProperties: false },
       ),
     ),
+    schemas: Type.Optional(
+      Type.Record(Type.String(), Type.Unsafe<Record<string, unknown>>({ type: 'object' }), {
+        description: 'Event type to the JSON Schema of its data',
+      }),
+    ),
     description: Type.Optional(Type.String()),
   },
   { additionalProperties: false },

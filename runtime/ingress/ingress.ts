@@ -16,7 +16,7 @@ import { answerAppendFailure, refuse } from './answers.ts'
 import { AppendQueue } from './append-queue.ts'
 import { readBody, type Body } from './body.ts'
 import { ByteBudget } from './byte-budget.ts'
-import { decodeRequest, type DecodedRequest } from './decode-request.ts'
+import { decodeRequest, type DecodedRequest, type EventCheck } from './decode-request.ts'
 import { admit, type Admitted } from './gate.ts'
 import { createApp, listen } from './http-app.ts'
 
@@ -33,6 +33,8 @@ export interface IngressOptions {
   maxEventBytes: number
   /** Bytes of unanswered requests that are held at most: 429 above it. */
   maxBufferBytes: number
+  /** Throws for an event that is not to be taken: 400. Default: none is asked about. */
+  checkEvent?: EventCheck | undefined
   log: Logger
   metrics?: IngressMetrics
 }
@@ -153,6 +155,7 @@ function addRoute(app: FastifyInstance, options: IngressOptions, state: State): 
       decoded = decodeRequest(request.raw.rawHeaders, body.bytes, {
         topic: request.admitted?.topic ?? '',
         maxEventBytes: options.maxEventBytes,
+        check: options.checkEvent,
       })
     } catch (error) {
       state.budget.release(heldBytes)

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { LazyTopics } from '../../../runtime/broker/lazy-topics.ts'
-import type { AppendRecord, AppendResult, TopicInfo } from '../../../runtime/contract/broker.ts'
+import type {
+  AppendRecord,
+  AppendResult,
+  TopicInfo,
+  TopicOptions,
+} from '../../../runtime/contract/broker.ts'
 
 function record(topic: string): AppendRecord {
   return { topic, key: null, value: 'v', headers: [], partitionBy: 0 }
@@ -59,5 +64,20 @@ describe('LazyTopics', () => {
     refuse.pop()
     const [healed] = await topics.append([record('bad')])
     assert.equal(healed?.ok, true)
+  })
+
+  it('makes a topic as it is told, but a dead-letter topic as its records need it', async () => {
+    const made = new Map<string, TopicOptions>()
+    const broker = {
+      ...fakeLog().broker,
+      ensureTopic: async (topic: string, options: TopicOptions = {}): Promise<TopicInfo> => {
+        made.set(topic, options)
+        return { topic, partitions: 1 }
+      },
+    }
+    const topics = new LazyTopics(broker, () => ({ partitions: 7 }))
+    await topics.append([record('a'), record('a.dlq')])
+    assert.deepEqual(made.get('a'), { partitions: 7 })
+    assert.equal(made.get('a.dlq')?.partitions, undefined)
   })
 })

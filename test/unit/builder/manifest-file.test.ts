@@ -24,6 +24,16 @@ test('what was written is read back', async (t) => {
   assert.deepEqual(await readManifest(dir), manifest)
 })
 
+test('schemas are read back as well, and damaged ones refused', async (t) => {
+  const dir = path.join(await projectFiles(t), 'out')
+  const manifest = { ...sampleManifest('a', bundleVersion(CODE)), schemas: { t: { minimum: 1 } } }
+  await writeBuild(dir, manifest, bundles)
+  assert.deepEqual(await readManifest(dir), manifest)
+  const damaged = JSON.stringify({ ...manifest, schemas: { t: 'x' } })
+  await writeFile(path.join(dir, 'manifest.json'), damaged)
+  await assert.rejects(readManifest(dir), /its schemas are not as a build writes them/)
+})
+
 const MANIFEST = sampleManifest('a', bundleVersion(CODE))
 const DAMAGES: Record<string, [files: Record<string, string | undefined>, message: RegExp]> = {
   'a missing manifest': [{ 'manifest.json': undefined }, /manifest\.json is not there/],

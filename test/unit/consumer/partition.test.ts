@@ -74,7 +74,7 @@ interface Bench {
 function bench(
   t: TestContext | undefined,
   names: string[],
-  options: { room?: number; from?: number[]; maxUnfinished?: number } = {},
+  options: { room?: number; from?: number[]; maxUnfinished?: number; atFirst?: number } = {},
 ): Bench {
   const log = new MemoryLog()
   const metrics = createMetrics()
@@ -117,7 +117,7 @@ function bench(
   })
   const partition = new Partition({
     at: AT,
-    cursors: readers.map(({ cursor }) => cursor),
+    cursors: readers.slice(0, options.atFirst).map(({ cursor }) => cursor),
     broker: log,
     decode: (record): Event => {
       const id = record.value?.toString() ?? ''
@@ -146,6 +146,50 @@ async function settled(): Promise<void> {
 }
 
 describe('Partition', () => {
+  it('takes cursors that come into the read that is there, and reads nothing for those that go', async (t) => {
+    const { log, readers, partition } = bench(t, ['a', 'b', 'c'], { from: [0, 2, 0], atFirst: 1 })
+    const [a, b, c] = readers as [Reader, Reader, Reader]
+    partition.start()
+    for (let i = 0; i < 3; i++) log.append(`abc${i}`)
+    await settled()
+    partition.add([b.cursor])
+    partition.add([c.cursor])
+    await settled()
+    assert.deepEqual([a.seen.length, b.seen.length, c.seen.length], [3, 1, 3])
+    const reads = log.reads
+    log.append('abc3')
+    await settled()
+    assert.ok(log.reads - reads <= 3, 'they read together')
+    assert.ok(readers.every(({ cursor }) => partition.attached(cursor)))
+    partition.detach([a.cursor])
+    log.append('abc4')
+    await settled()
+    assert.deepEqual([a.seen.length, b.seen.length, c.seen.length], [4, 3, 5])
+    a.settle()
+    assert.equal(a.cursor.watermark.progress().offset, 4)
+    partition.remove([a.cursor, b.cursor])
+    log.append('abc5')
+    await settled()
+    assert.deepEqual([a.seen.length, b.seen.length, c.seen.length], [4, 3, 6])
+    assert.deepEqual(partition.cursors, [c.cursor])
+  })
+
+  it('reads nothing for a cursor that comes and must wait, though a read is on its way', async (t) => {
+    const { log, readers, partition } = bench(t, ['a', 'b'], { atFirst: 1 })
+    partition.start()
+    await settled()
+    const [, b] = readers as [Reader, Reader]
+    b.cursor.restoring = true
+    partition.add([b.cursor])
+    log.append('ab0')
+    await settled()
+    assert.deepEqual(b.seen, [])
+    b.cursor.restoring = false
+    partition.wake()
+    await settled()
+    assert.deepEqual(b.seen, ['ab0'])
+  })
+
   it('gives each trigger the events that it matches, in order', async (t) => {
     const { log, readers, partition } = bench(t, ['a', 'b'])
     for (const id of ['a1', 'b1', 'ab2', 'a3', 'x']) log.append(id)

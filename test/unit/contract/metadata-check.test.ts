@@ -197,7 +197,7 @@ describe('checkMetadata', () => {
     )
     assert.deepEqual(error.message.split('\n'), [
       'The metadata of functions/orders.ts has 16 problems:',
-      '  egress is not known; known are triggers, ordering, concurrency, batch, delivery, limits, description',
+      '  egress is not known; known are triggers, ordering, concurrency, batch, delivery, limits, schemas, description',
       '  triggers[0].filtres is not known; did you mean "filters"?',
       '  triggers[1].broker is missing',
       '  triggers[2].filter.attributes.n must be a string, but is 5',

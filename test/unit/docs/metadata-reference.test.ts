@@ -157,7 +157,8 @@ function typeText(schema: Schema): string {
   }
   const [member] = Object.values(patternProperties ?? {})
   if (member !== undefined) {
-    return `map of ${member.type === 'object' ? 'conditions' : typeText(member)}`
+    if (member.type !== 'object') return `map of ${typeText(member)}`
+    return member.properties === undefined ? 'map of schemas' : 'map of conditions'
   }
   if (schema.type === 'integer') {
     return `whole number, ${maximum === undefined ? `at least ${minimum}` : `${minimum} to ${maximum}`}`
