@@ -12,7 +12,6 @@ import {
 } from '../../runtime/contract/manifest.ts'
 import { destinationName, subscriberName } from '../../runtime/contract/subscriber.ts'
 import { explain } from '../../runtime/filter/explain.ts'
-import { topologyOf } from '../../runtime/topology.ts'
 import { configOf, defineCommand, readInput, withConfigFlags } from '../command.ts'
 import { EXIT, print } from '../output.ts'
 import { resourcePaths, sayNotes, withFileFlag, type FileOptions } from '../resources.ts'
@@ -73,6 +72,7 @@ async function triggersOf(config: Config, paths: readonly string[]): Promise<Tri
   const functions = await builtFunctions(config)
   const { loadResources, refuseErrors } = await import('../../k8s/read/load.ts')
   const { servicesOf } = await import('../../runtime/config/services.ts')
+  const { topologyOf } = await import('../../runtime/topology.ts')
   const { topology, findings } = await loadResources(paths, {
     functions,
     services: servicesOf(config),

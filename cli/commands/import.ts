@@ -1,6 +1,5 @@
 /** `fn import`: what Millrace runs for Knative's YAML, as metadata to paste and the rest to read. */
 import type { Command } from 'commander'
-import { stringify } from 'yaml'
 import type { FunctionTriggers, Leftover } from '../../k8s/read/as-metadata.ts'
 import { findingLine, type Finding, type Resource } from '../../k8s/read/resource.ts'
 import type { Config } from '../../runtime/config/schema.ts'
@@ -42,7 +41,7 @@ export function importCommand(): Command {
     for (const finding of imported.findings) say(`${finding.severity}: ${findingLine(finding)}`)
     if (imported.findings.some(({ severity }) => severity === 'error')) return EXIT.failed
     if (options.json) print(JSON.stringify(jsonOf(imported)))
-    else for (const part of readable(imported)) print(part)
+    else for (const part of await readable(imported)) print(part)
     return EXIT.done
   })
 }
@@ -118,7 +117,8 @@ function jsonOf(imported: Imported): object {
   }
 }
 
-function readable(imported: Imported): string[] {
+async function readable(imported: Imported): Promise<string[]> {
+  const { yamlText } = await import('../../k8s/read/yaml-text.ts')
   const { functions, leftovers } = imported
   const { brokers, triggers, flows } = restOf(imported)
   const rest = Object.fromEntries(
@@ -127,9 +127,7 @@ function readable(imported: Imported): string[] {
   return [
     ...functions.map(metadataText),
     ...leftovers.map(({ trigger, why }) => `// ${trigger.name} stays in YAML: ${why}\n`),
-    ...(Object.keys(rest).length === 0
-      ? []
-      : [`# beside the functions\n${stringify(rest, { aliasDuplicateObjects: false }).trimEnd()}`]),
+    ...(Object.keys(rest).length === 0 ? [] : [`# beside the functions\n${yamlText(rest)}`]),
   ]
 }
 

@@ -2,7 +2,7 @@
 import { brokerTopic } from '../../runtime/broker/names.ts'
 import type { BrokerManifest } from '../../runtime/contract/topology.ts'
 import type { BrokerSpec, DeliverySpec } from './bodies.ts'
-import { attempt, objectName, specOf, type At, type Compilation } from './compilation.ts'
+import { attempt, specOf, type At, type Compilation } from './compilation.ts'
 
 /**
  * The broker that somebody names. One that is declared nowhere is taken for one that stands in other
@@ -38,8 +38,10 @@ export function brokerDelivery(
   broker: string,
   compilation: Compilation,
 ): { delivery: DeliverySpec; at: At } | undefined {
-  const known = compilation.of('Broker').find((one) => objectName(one) === broker)
-  const delivery = known && specOf<BrokerSpec>(known).delivery
-  if (known === undefined || delivery === undefined) return undefined
+  const [namespace = '', name = ''] = broker.split('/')
+  const known = compilation.find('Broker', namespace, name)
+  if (known === undefined || known.broken) return undefined
+  const { delivery } = specOf<BrokerSpec>(known)
+  if (delivery === undefined) return undefined
   return { delivery, at: { resource: known.resource, path: ['spec', 'delivery'] } }
 }

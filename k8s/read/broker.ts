@@ -1,6 +1,7 @@
 /** Brokers with the ConfigMaps that they name. */
 import { brokerTopic } from '../../runtime/broker/names.ts'
 import type { BrokerManifest } from '../../runtime/contract/topology.ts'
+import { CLASS, EXTERNAL_TOPIC } from './annotations.ts'
 import type { BrokerSpec } from './bodies.ts'
 import {
   annotationsOf,
@@ -16,8 +17,6 @@ import {
 import { topicSettings } from './config-map.ts'
 import { deliveryOf } from './delivery.ts'
 
-const CLASS = 'eventing.knative.dev/broker.class'
-const EXTERNAL_TOPIC = 'kafka.eventing.knative.dev/external.topic'
 const STATUS_TOPIC = 'default.topic'
 
 /** What differs from what the class promises; a class that is not here is no log. */

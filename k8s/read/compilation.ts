@@ -47,12 +47,17 @@ export class Compilation {
   readonly transforms = new Map<string, string>()
   /** What leads where, among resources: to find circles. */
   readonly links: Link[] = []
+  readonly #named = new Map<string, Known>()
   readonly #findings = new Map<string, { order: number; finding: Finding }>()
   readonly #order: ReadonlyMap<Resource, number>
 
   constructor(resources: readonly Resource[], known: readonly Known[], options: CompileOptions) {
     this.options = options
     this.known = known
+    for (const one of known) {
+      const key = keyOf(one.kind, one.resource.namespace, one.resource.name)
+      if (!this.#named.has(key)) this.#named.set(key, one)
+    }
     this.#order = new Map(resources.map((resource, index) => [resource, index]))
   }
 
@@ -62,10 +67,7 @@ export class Compilation {
   }
 
   find(kind: CompiledKind, namespace: string, name: string): Known | undefined {
-    return this.known.find(
-      ({ kind: of, resource }) =>
-        of === kind && resource.namespace === namespace && resource.name === name,
-    )
+    return this.#named.get(keyOf(kind, namespace, name))
   }
 
   /** `; did you mean "x"?` for a name of that kind that is not there. */
@@ -103,6 +105,10 @@ export class Compilation {
     const order = this.#order.get(resource) ?? this.#order.size
     this.#findings.set(JSON.stringify(finding), { order, finding })
   }
+}
+
+function keyOf(kind: CompiledKind, namespace: string, name: string): string {
+  return `${kind} ${namespace}/${name}`
 }
 
 /** Of a resource without lines, 0: then findings stay in the order in which they were made. */

@@ -1,6 +1,7 @@
 /** Resources to what Millrace runs for them. Pure: whatever is wrong is a finding. */
 import { isRecord } from '../../runtime/contract/schema-problems.ts'
 import type { Topology } from '../../runtime/contract/topology.ts'
+import { checkAnnotations } from './annotations.ts'
 import { bodyProblems, type EventTransformSpec } from './bodies.ts'
 import { compileBrokers } from './broker.ts'
 import { compileChannels, compileSubscriptions } from './channel.ts'
@@ -35,6 +36,7 @@ export function compileResources(
     compilation[severity]({ resource, path: problem.path }, problem.message)
   }
   refuseDoubles(compilation)
+  checkAnnotations(compilation)
   compileBrokers(compilation)
   compileChannels(compilation)
   compileTriggers(compilation)

@@ -52,13 +52,23 @@ export function destinationOf(
   return undefined
 }
 
-/** What hands an event on as it is, is a subscriber that replies with it. */
+/**
+ * What hands an event on as it is, is a subscriber that replies with it. `reads` is the topic that the
+ * events come from.
+ */
 export function routeOf(
   spec: DestinationSpec,
-  context: DestinationContext & { replyTo: Destination },
+  context: DestinationContext & { replyTo: Destination; reads?: string | undefined },
 ): Route | undefined {
   const destination = destinationOf(spec, context)
   if (destination === undefined) return undefined
+  if (destination.kind === 'topic' && destination.topic === context.reads) {
+    context.compilation.error(
+      context.at,
+      `is where the events come from (topic ${destination.topic}), so each would come back for ever`,
+    )
+    return undefined
+  }
   switch (destination.kind) {
     case 'topic':
     case 'channel':

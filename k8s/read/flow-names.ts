@@ -1,10 +1,9 @@
 /** The channels and Subscriptions that Knative makes for a flow, by name (eventing, `reconciler/{sequence,parallel}/resources`). */
 import { channelTopic } from '../../runtime/broker/names.ts'
 import type { Destination } from '../../runtime/contract/subscriber.ts'
+import { DURABLE } from './annotations.ts'
 import { annotationsOf, type Known } from './compilation.ts'
 import type { Resource } from './resource.ts'
-
-export const DURABLE = 'millrace.dev/durable'
 
 /** `ends`: the log holds what enters and leaves. `each`: a topic between steps, as Knative has it. */
 export function isDurableEach(known: Known): boolean {

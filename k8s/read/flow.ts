@@ -1,8 +1,8 @@
 /** What Sequences and Parallels share: steps that read channels, in one process or over the log. */
 import { subscriptionGroup } from '../../runtime/broker/names.ts'
 import type { DeliveryPolicy, TriggerManifest } from '../../runtime/contract/manifest.ts'
-import { nearest } from '../../runtime/contract/nearest.ts'
 import type { Destination, Subscriber } from '../../runtime/contract/subscriber.ts'
+import { DURABLE } from './annotations.ts'
 import type { ChannelSpec, ChannelTemplate, DeliverySpec, DestinationSpec } from './bodies.ts'
 import { channelSettings } from './channel-settings.ts'
 import {
@@ -18,7 +18,7 @@ import {
 import { NO_RETRY } from './delivery-policy.ts'
 import { deliveryOf } from './delivery.ts'
 import { routeOf } from './destination.ts'
-import { channelBroker, channelOf, DURABLE, entryOf, isDurableEach } from './flow-names.ts'
+import { channelBroker, channelOf, entryOf, isDurableEach } from './flow-names.ts'
 import { CONCURRENCY } from './trigger.ts'
 
 /** One Subscription, as Knative would make it. */
@@ -44,21 +44,17 @@ interface Step {
   deadLetterSink?: Destination
 }
 
-const OWN_PREFIX = 'millrace.dev/'
 const FLOW_KINDS = ['Sequence', 'Parallel', 'Channel', 'InMemoryChannel', 'KafkaChannel']
 
-/** The annotations, and what is not done as the channelTemplate says. */
+/** The annotation, and what is not done as the channelTemplate says. */
 export function checkFlow(known: Known, compilation: Compilation): void {
   const { resource } = known
-  for (const [key, value] of Object.entries(annotationsOf(known))) {
-    const at: At = { resource, path: ['metadata', 'annotations', key] }
-    if (key === DURABLE && value !== 'each' && value !== 'ends') {
-      compilation.error(at, `must be "each" or "ends", but is ${JSON.stringify(value)}`)
-    }
-    if (key.startsWith(OWN_PREFIX) && key !== DURABLE) {
-      const guess = nearest(key, [DURABLE])
-      compilation.error(at, `is not known; ${guess ? 'did you mean' : 'known is'} "${DURABLE}"`)
-    }
+  const durable = annotationsOf(known)[DURABLE]
+  if (durable !== undefined && durable !== 'each' && durable !== 'ends') {
+    compilation.error(
+      { resource, path: ['metadata', 'annotations', DURABLE] },
+      `must be "each" or "ends", but is ${JSON.stringify(durable)}`,
+    )
   }
   const { channelTemplate } = specOf<{ channelTemplate?: ChannelTemplate }>(known)
   if (channelTemplate === undefined) return

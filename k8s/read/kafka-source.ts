@@ -1,5 +1,6 @@
 /** KafkaSources as triggers on topics of any making. */
 import type { Ordering, TriggerManifest } from '../../runtime/contract/manifest.ts'
+import { ORDER } from './annotations.ts'
 import type { KafkaSourceSpec } from './bodies.ts'
 import {
   annotationsOf,
@@ -12,7 +13,7 @@ import {
 import { SOURCE_DEFAULT } from './delivery-policy.ts'
 import { deliveryOf } from './delivery.ts'
 import { routeOf } from './destination.ts'
-import { CONCURRENCY, noteAutoscaling, ORDER, orderingOf, sinkOf } from './trigger.ts'
+import { CONCURRENCY, noteAutoscaling, orderingOf, sinkOf } from './trigger.ts'
 
 /** What Kafka allows as a topic. */
 const TOPIC = /^[a-zA-Z0-9._-]{1,249}$/
@@ -43,13 +44,6 @@ function compileKafkaSource(known: Known, compilation: Compilation): void {
     at: within(at, 'delivery'),
   })
   const ordering = sourceOrdering(known, compilation)
-  const route = routeOf(spec.sink, {
-    compilation,
-    at: within(at, 'sink'),
-    // What a sink answers a source is dropped.
-    replyTo: { kind: 'none' },
-    ...delivery,
-  })
   const topics = spec.topics.filter((topic, index) => {
     if (TOPIC.test(topic)) return true
     compilation.error(
@@ -57,6 +51,14 @@ function compileKafkaSource(known: Known, compilation: Compilation): void {
       `${JSON.stringify(topic)} is no topic that Kafka can have`,
     )
     return false
+  })
+  const route = routeOf(spec.sink, {
+    compilation,
+    at: within(at, 'sink'),
+    // What a sink answers a source is dropped.
+    replyTo: { kind: 'none' },
+    reads: topics.length === 1 ? topics[0] : undefined,
+    ...delivery,
   })
   if (route === undefined || ordering === undefined) return
   if (topics.length > 1) {

@@ -20,14 +20,15 @@ export type CompiledKind =
   /** Knative Serving's, for its address. */
   | 'KnativeService'
 
-interface KindEntry {
+export interface KindEntry {
+  /** Empty for Kubernetes' own. */
   group: string
   kind: string
   versions: readonly string[]
   as: CompiledKind
 }
 
-const KINDS: readonly KindEntry[] = [
+export const KINDS: readonly KindEntry[] = [
   entry('eventing.knative.dev', 'Broker', ['v1']),
   entry('eventing.knative.dev', 'Trigger', ['v1']),
   entry('eventing.knative.dev', 'EventTransform', ['v1alpha1']),

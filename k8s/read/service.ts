@@ -12,17 +12,21 @@ export function addressOf(
   compilation: Compilation,
 ): string {
   const { options } = compilation
+  const document = compilation.find(kind, namespace, name)
   const configured = options.services.get(`${namespace}/${name}`)
   if (configured !== undefined) return configured
-  const document = kind === 'Service' ? compilation.find(kind, namespace, name) : undefined
-  const port = portOf(document?.body['spec'])
+  const known = statusUrl(document?.body['status'])
+  if (known !== undefined) return known
+  const port = kind === 'Service' ? portOf(document?.body['spec']) : ''
   return `http://${name}.${namespace}.svc.${options.clusterDomain ?? CLUSTER_DOMAIN}${port}`
 }
 
 /** A Knative Service whose name is a function's is not called, which its author should know. */
 export function noteServices(compilation: Compilation): void {
+  const steps = compilation.flows.flatMap((flow) => flow.steps)
+  const users = [...compilation.triggers.keys(), ...steps]
   for (const { resource } of compilation.of('KnativeService')) {
-    const taken = [...compilation.triggers.keys()].some(
+    const taken = users.some(
       ({ subscriber, namespace }) =>
         subscriber.kind === 'function' &&
         subscriber.name === resource.name &&
@@ -34,6 +38,13 @@ export function noteServices(compilation: Compilation): void {
       `the function ${resource.name} takes its place; its image and scaling are not used`,
     )
   }
+}
+
+/** Where a controller wrote down the address, it is the one that Knative would use. */
+function statusUrl(status: unknown): string | undefined {
+  const address = isRecord(status) ? status['address'] : undefined
+  const url = isRecord(address) ? address['url'] : undefined
+  return typeof url === 'string' && /^https?:/.test(url) && URL.canParse(url) ? url : undefined
 }
 
 function portOf(spec: unknown): string {

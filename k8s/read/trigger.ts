@@ -7,6 +7,7 @@ import {
 import type { Ordering, TriggerManifest } from '../../runtime/contract/manifest.ts'
 import type { Filter } from '../../runtime/contract/metadata.ts'
 import type { BrokerManifest } from '../../runtime/contract/topology.ts'
+import { ORDER } from './annotations.ts'
 import type { TriggerSpec } from './bodies.ts'
 import { brokerDelivery, brokerNamed } from './broker-named.ts'
 import {
@@ -24,7 +25,6 @@ import { deliveryOf, type Delivery } from './delivery.ts'
 import { routeOf } from './destination.ts'
 import { problemAt } from './field-path.ts'
 
-export const ORDER = 'kafka.eventing.knative.dev/delivery.order'
 export const CONCURRENCY = 64
 const AUTOSCALING = 'autoscaling.eventing.knative.dev/'
 const STATUS_GROUP = 'group.id'
@@ -55,6 +55,7 @@ function triggerOf(known: Known, compilation: Compilation): TriggerManifest | un
     compilation,
     at: within(at, 'subscriber'),
     replyTo: { kind: 'topic', topic: topic ?? '' },
+    reads: topic,
     ...delivery,
   })
   const group = attempt(
@@ -63,7 +64,7 @@ function triggerOf(known: Known, compilation: Compilation): TriggerManifest | un
     () => status[STATUS_GROUP] ?? triggerGroup(resource),
   )
   if (!broker || !filters || !ordering || !route || !group || topic === undefined) return undefined
-  const ownReply = route.reply.kind === 'topic' && route.reply.topic === topic
+  const isOwnReply = route.reply.kind === 'topic' && route.reply.topic === topic
   return {
     namespace: resource.namespace,
     name: resource.name,
@@ -76,7 +77,7 @@ function triggerOf(known: Known, compilation: Compilation): TriggerManifest | un
     startFrom: 'latest',
     delivery: delivery.policy(route.subscriber),
     subscriber: route.subscriber,
-    ...(ownReply && route.subscriber.kind !== 'pass' ? {} : { reply: route.reply }),
+    ...(isOwnReply ? {} : { reply: route.reply }),
     ...sinkOf(delivery),
     declaredIn: resource.place([]),
   }

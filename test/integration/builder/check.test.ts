@@ -5,6 +5,7 @@ import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { checkProject, type CheckReport } from '../../../builder/check.ts'
 import { projectFiles } from '../../support/project-files.ts'
+import { compiled, ref, resourceText } from '../../support/resources.ts'
 
 const MODULES = fileURLToPath(new URL('../../../node_modules', import.meta.url))
 
@@ -139,5 +140,30 @@ test('functions that answer each other in a circle are found, the circle once', 
   assert.match(
     found ?? '',
     /^functions\/a\.ts:3 replies with "two", which matches the trigger events\/b of functions\/b\.ts; functions\/b\.ts:3 replies with "three", .*events\/c.*; functions\/c\.ts:3 replies with "one", which matches the trigger events\/a of functions\/a\.ts: they answer each other in a circle/,
+  )
+})
+
+test('a function whose triggers stand in YAML is checked with them', async (t) => {
+  const source = TYPED.replace(/triggers: .*\n/, '')
+  const projectDir = await projectFiles(t, { 'functions/a.ts': source })
+  await symlink(MODULES, path.join(projectDir, 'node_modules'))
+  const dirs = { projectDir, functionsDir: 'functions' }
+  const alone = await checkProject(dirs)
+  assert.deepEqual(
+    alone.findings.map(({ message }) => message.slice(0, 40)),
+    ['functions/a.ts: no trigger names it, so '],
+  )
+  const yaml = (type: string) =>
+    resourceText(
+      'Trigger',
+      't',
+      `  broker: b\n  subscriber: ${ref('Service', 'a')}\n  filter: { attributes: { type: ${type} } }`,
+    )
+  const taken = await checkProject(dirs, () => compiled(yaml('first'), { named: ['a'] }).topology)
+  assert.deepEqual(taken.findings, [])
+  const circle = await checkProject(dirs, () => compiled(yaml('next'), { named: ['a'] }).topology)
+  assert.match(
+    circle.findings.map(({ message }) => message).join(),
+    /^functions\/a\.ts:\d+: a reply of type "next" matches its own trigger, events\/t, so the/,
   )
 })

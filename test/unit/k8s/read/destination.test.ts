@@ -70,6 +70,18 @@ describe('a subscriber', () => {
     assert.deepEqual(url('[{ port: 9090 }, { port: 80 }]'), ADDRESS)
   })
 
+  it('has the address that a controller wrote into its status', () => {
+    const status = 'status: { address: { url: "http://orders.example.org" } }\n'
+    const service = resourceText('Service', 'orders', '  {}').replace(
+      'v1',
+      'serving.knative.dev/v1',
+    )
+    assert.deepEqual(to(ref('Service', 'orders'), {}, service + status), {
+      kind: 'http',
+      url: 'http://orders.example.org',
+    })
+  })
+
   it('has the path of a uri beside a ref, resolved against the address', () => {
     const at = (uri: string) =>
       `{ ref: { apiVersion: v1, kind: Service, name: orders }, uri: "${uri}" }`
@@ -146,9 +158,10 @@ describe('a subscriber', () => {
     })
   })
 
-  it('that is its own broker hands events back to it, and does not fall for the default', () => {
-    const { trigger: of } = compiled(trigger(ref('Broker', 'b')))
-    assert.deepEqual(of('t').reply, { kind: 'topic', topic: 'knative-broker-events-b' })
+  it('must not be the broker that the events come from', () => {
+    assert.deepEqual(refused(ref('Broker', 'b')), [
+      'f.yaml:9: spec.subscriber: is where the events come from (topic knative-broker-events-b), so each would come back for ever',
+    ])
   })
 
   it('must be there, but for Services and brokers of other files', () => {

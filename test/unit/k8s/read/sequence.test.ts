@@ -155,7 +155,7 @@ describe('a Sequence', () => {
       'f.yaml:8: metadata.annotations["millrace.dev/durable"]: must be "each" or "ends", but is "some"',
     ])
     assert.deepEqual(errors(annotation('millrace.dev/durabel', 'each')), [
-      'f.yaml:8: metadata.annotations["millrace.dev/durabel"]: is not known; did you mean "millrace.dev/durable"',
+      'f.yaml:8: metadata.annotations["millrace.dev/durabel"]: is not known; did you mean "millrace.dev/durable"?',
     ])
   })
 
