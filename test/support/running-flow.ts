@@ -12,6 +12,7 @@ import type { Log } from '../../runtime/contract/log-access.ts'
 import type { Topology } from '../../runtime/contract/topology.ts'
 import { createIsolatePool } from '../../runtime/isolate/pool.ts'
 import { openPipeline, type Pipeline } from '../../runtime/pipeline.ts'
+import { createHttpSubscribers } from '../../runtime/subscriber/http/subscribers.ts'
 import { createMetrics, type Metrics } from '../../runtime/telemetry/metrics.ts'
 import { topologyOf } from '../../runtime/topology.ts'
 import { eventually } from './eventually.ts'
@@ -47,6 +48,7 @@ export class RunningFlow {
       log: SILENT,
       maxReplyBytes: 1024 * 1024,
     })
+    const http = createHttpSubscribers({ maxReplyBytes: 1024 * 1024 })
     const metrics = createMetrics()
     const functions = await Promise.all(
       Object.entries(program.functions).map(async ([name, source]) => ({
@@ -57,6 +59,7 @@ export class RunningFlow {
     const pipeline = await openPipeline({
       broker,
       pool,
+      http,
       functions,
       topology: topologyOf([], { brokers: [], triggers: [], flows: [], ...program.topology }),
       group: 'test',
@@ -75,6 +78,7 @@ export class RunningFlow {
     const close = async (): Promise<void> => {
       await broker.close()
       await pool.close()
+      await http.close(0)
       // What it would still like to write, a closed log does not take.
       await pipeline.stop(0)
     }
