@@ -9,6 +9,7 @@ import { docsCommand } from './commands/docs.ts'
 import { eventsCommand } from './commands/events.ts'
 import { explainCommand } from './commands/explain.ts'
 import { importCommand } from './commands/import.ts'
+import { graphCommand } from './commands/graph.ts'
 import { lagCommand } from './commands/lag.ts'
 import { mainJobCommand } from './commands/main-job.ts'
 import { pauseCommand } from './commands/pause.ts'
@@ -39,6 +40,7 @@ const program = new Command('fn')
   .addCommand(sendCommand())
   .addCommand(eventsCommand())
   .addCommand(explainCommand())
+  .addCommand(graphCommand())
   .addCommand(importCommand())
   .addCommand(whyCommand())
   .addCommand(lagCommand())

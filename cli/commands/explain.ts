@@ -1,20 +1,16 @@
 /** `fn explain`: which triggers match an event, and which clause failed. */
-import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { readManifest } from '../../builder/manifest-file.ts'
 import { decodeJson } from '../../runtime/codec/json-format.ts'
 import type { Config } from '../../runtime/config/schema.ts'
-import {
-  triggerName,
-  type FunctionManifest,
-  type TriggerManifest,
-} from '../../runtime/contract/manifest.ts'
+import { triggerName, type TriggerManifest } from '../../runtime/contract/manifest.ts'
 import { destinationName, subscriberName } from '../../runtime/contract/subscriber.ts'
 import { explain } from '../../runtime/filter/explain.ts'
 import { configOf, defineCommand, readInput, withConfigFlags } from '../command.ts'
 import { EXIT, print } from '../output.ts'
-import { resourcePaths, sayNotes, withFileFlag, type FileOptions } from '../resources.ts'
+import { resourcePaths, withFileFlag, type FileOptions } from '../resources.ts'
+import { declaredTopology } from '../topology.ts'
 import { runningTriggers } from '../triggers.ts'
 
 interface ExplainOptions {
@@ -69,22 +65,8 @@ async function triggersOf(config: Config, paths: readonly string[]): Promise<Tri
     const { functions } = await readManifest(resolve(config.build))
     return functions.flatMap((one) => one.triggers)
   }
-  const functions = await builtFunctions(config)
-  const { loadResources, refuseErrors } = await import('../../k8s/read/load.ts')
-  const { servicesOf } = await import('../../runtime/config/services.ts')
-  const { topologyOf } = await import('../../runtime/topology.ts')
-  const { topology, findings } = await loadResources(paths, {
-    functions,
-    services: servicesOf(config),
-  })
-  sayNotes(findings)
-  refuseErrors(findings)
-  return topologyOf(functions, topology).triggers.filter(({ step }) => step === undefined)
-}
-
-async function builtFunctions({ build }: Config): Promise<FunctionManifest[]> {
-  if (!existsSync(build)) return []
-  return (await readManifest(resolve(build))).functions
+  const { triggers } = await declaredTopology(config, paths)
+  return triggers.filter(({ step }) => step === undefined)
 }
 
 function whereTo({ subscriber, reply }: TriggerManifest): string {
