@@ -3,13 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import path from 'node:path'
-import {
-  cacheDirectory,
-  installKafka,
-  onceAcrossProcesses,
-  run,
-  type KafkaInstall,
-} from './kafka-install.ts'
+import { onceAcrossProcesses, run } from './cache.ts'
+import { cacheDirectory, installKafka, type KafkaInstall } from './kafka-install.ts'
 import { jvmFlags, startNode } from './kafka-node.ts'
 
 /** The install with a formatted folder and a class data archive, made by one first run. */

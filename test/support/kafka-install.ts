@@ -1,19 +1,17 @@
 /**
  * Apache Kafka for tests: its jars come from Maven into a cache outside the repository, once.
  */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
-import os from 'node:os'
+import { readdir } from 'node:fs/promises'
 import path from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { cacheFolder, copyJars, onceAcrossProcesses } from './cache.ts'
 
 /** The version that `kafka-pom.xml` names. */
 export const KAFKA_VERSION = '4.1.1'
 const POM = fileURLToPath(new URL('./kafka-pom.xml', import.meta.url))
 const OLDEST_JAVA = 17
-const INSTALL_DEADLINE_MS = 300_000
 
 export type KafkaAvailability = { ok: true } | { ok: false; reason: string }
 
@@ -53,29 +51,12 @@ export function javaAvailability(): KafkaAvailability {
 
 /** The folder that holds everything of this version. */
 export function cacheDirectory(): string {
-  const base = process.env['MILLRACE_CACHE'] ?? path.join(os.homedir(), '.cache', 'millrace')
-  return path.join(base, `kafka-${KAFKA_VERSION}`)
+  return path.join(cacheFolder(), `kafka-${KAFKA_VERSION}`)
 }
 
 /** Downloads the jars unless they are there. Several processes may call it at once. */
 export async function installKafka(): Promise<KafkaInstall> {
-  await onceAcrossProcesses(jarsDirectory(), async (target) => {
-    const staging = await mkdtemp(path.join(path.dirname(target), 'staging-'))
-    try {
-      await run('mvn', [
-        '-q',
-        '-B',
-        '-f',
-        POM,
-        'dependency:copy-dependencies',
-        '-DincludeScope=runtime',
-        `-DoutputDirectory=${path.join(staging, 'libs')}`,
-      ])
-      await rename(path.join(staging, 'libs'), target)
-    } finally {
-      await rm(staging, { recursive: true, force: true })
-    }
-  })
+  await onceAcrossProcesses(jarsDirectory(), (target) => copyJars(POM, target))
   const jars = await readdir(jarsDirectory())
   const classPath = jars
     .filter((name) => name.endsWith('.jar'))
@@ -85,40 +66,6 @@ export async function installKafka(): Promise<KafkaInstall> {
   return { classPath, archive: path.join(cacheDirectory(), `classes-java${javaVersion()}.jsa`) }
 }
 
-/** Runs `make(target)` in one process at a time and only while `target` is missing. */
-export async function onceAcrossProcesses(
-  target: string,
-  make: (target: string) => Promise<void>,
-): Promise<void> {
-  const lock = `${target}.lock`
-  const deadline = Date.now() + INSTALL_DEADLINE_MS
-  await mkdir(path.dirname(target), { recursive: true })
-  while (!existsSync(target)) {
-    if (await takeLock(lock)) {
-      try {
-        if (!existsSync(target)) await make(target)
-      } finally {
-        await rm(lock, { force: true })
-      }
-      return
-    }
-    if (Date.now() > deadline) throw new Error(`${lock} has been held for too long; remove it`)
-    await delay(200)
-  }
-}
-
-async function takeLock(lock: string): Promise<boolean> {
-  try {
-    await writeFile(lock, String(process.pid), { flag: 'wx' })
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  }
-  const holder = Number(await readFile(lock, 'utf8').catch(() => ''))
-  if (holder > 0 && !isAlive(holder)) await rm(lock, { force: true })
-  return false
-}
-
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
@@ -126,21 +73,6 @@ export function isAlive(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
-}
-
-export async function run(command: string, args: string[]): Promise<void> {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-  let output = ''
-  const collect = (chunk: Buffer): void => {
-    output = (output + chunk.toString()).slice(-4_000)
-  }
-  child.stdout.on('data', collect)
-  child.stderr.on('data', collect)
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', resolve)
-  })
-  if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${code}:\n${output}`)
 }
 
 function jarsDirectory(): string {

@@ -1,4 +1,7 @@
-/** `npm test`: runs the test files by phase and ends in the line `N passed, N failed, N skipped`. */
+/**
+ * `npm test`: runs the test files by phase and ends in the line `N passed, N failed, N skipped`. With
+ * `--neighbours` first, as `npm run test:neighbours`: only those that put foreign software beside Millrace.
+ */
 import { availableParallelism } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { run } from 'node:test'
@@ -22,6 +25,11 @@ const PHASES: readonly Phase[] = [
   // Whole runtimes, which mostly wait: for Kafka to miss a member, for a command to start.
   { name: 'e2e', globs: ['test/e2e/**/*.test.ts'], concurrency: 2 },
 ]
+/** What needs Java programs, Python, or minutes: not in `npm test`, whose time is for every change. */
+const NEIGHBOURS: readonly Phase[] = [
+  { name: 'neighbours', globs: ['test/neighbours/**/*.test.ts'], concurrency: 1 },
+]
+const NEIGHBOURS_FLAG = '--neighbours'
 /** A file that takes longer hangs. */
 const FILE_TIMEOUT_MS = 300_000
 
@@ -34,8 +42,10 @@ const alive = setInterval(() => {}, 60_000)
 process.exitCode = await main(process.argv.slice(2))
 clearInterval(alive)
 
-async function main(args: readonly string[]): Promise<number> {
-  const { selections, namePatterns } = selectTests(ROOT, PHASES, args)
+async function main(given: readonly string[]): Promise<number> {
+  const phases = given[0] === NEIGHBOURS_FLAG ? NEIGHBOURS : PHASES
+  const args = given.filter((arg) => arg !== NEIGHBOURS_FLAG)
+  const { selections, namePatterns } = selectTests(ROOT, phases, args)
   const reporter = new Reporter({ root: ROOT, write, mayBeEmpty: namePatterns.length > 0 })
   const kafka = await sharedKafka(selections)
   try {
