@@ -54,13 +54,19 @@ function checkString(schema: KeySchema, value: unknown): Checked {
   return { ok: true, value }
 }
 
-function checkList({ items }: KeySchema, value: unknown): Checked {
-  const entry = items === undefined ? undefined : new RegExp(items.pattern)
-  const isEntry = (one: unknown): boolean =>
-    typeof one === 'string' && entry?.test(one) === true && hasPort(one)
-  if (Array.isArray(value) && value.every(isEntry)) return { ok: true, value }
+function checkList({ items, entries = 'texts', minItems = 0 }: KeySchema, value: unknown): Checked {
+  const isEntry = (one: unknown): boolean => typeof one === 'string' && isItem(items, one)
+  if (Array.isArray(value) && value.every(isEntry) && value.length >= minItems) {
+    return { ok: true, value }
+  }
   const bad = Array.isArray(value) ? value.find((one) => !isEntry(one)) : value
-  return wrong('host:port for each broker, for example kafka-0:9092,kafka-1:9092', bad)
+  return wrong(entries, bad ?? value)
+}
+
+function isItem(items: KeySchema['items'], text: string): boolean {
+  if (items === undefined) return true
+  if ('enum' in items) return items.enum.includes(text)
+  return new RegExp(items.pattern).test(text) && (items.format !== 'host:port' || hasPort(text))
 }
 
 function hasPort(address: string): boolean {

@@ -28,6 +28,9 @@ export const CONFIG_SCHEMA = {
     'commitIntervalMs',
     'shutdownDeadlineMs',
     'isolation',
+    'role',
+    'resourcesFrom',
+    'watchNamespaces',
     'logLevel',
     'logFormat',
     'adminSocket',
@@ -35,7 +38,12 @@ export const CONFIG_SCHEMA = {
   properties: {
     brokers: {
       type: 'array',
-      items: { type: 'string', pattern: '^([^\\s,:/]+|\\[[0-9a-fA-F:]+\\]):[0-9]{1,5}$' },
+      items: {
+        type: 'string',
+        pattern: '^([^\\s,:/]+|\\[[0-9a-fA-F:]+\\]):[0-9]{1,5}$',
+        format: 'host:port',
+      },
+      entries: 'host:port for each broker, for example kafka-0:9092,kafka-1:9092',
       default: [],
       description: 'Kafka brokers as `host:port`, with commas between them. None: the embedded log',
     },
@@ -159,6 +167,36 @@ export const CONFIG_SCHEMA = {
       default: 'shared',
       description: 'Worker processes: one for all functions, or one for each',
     },
+    role: {
+      type: 'array',
+      items: { type: 'string', enum: ['ingress', 'worker', 'controller'] },
+      minItems: 1,
+      entries: 'one or more of ingress, worker and controller',
+      default: ['ingress', 'worker'],
+      description:
+        'What this process does: takes events by HTTP, runs functions, follows the resources of a cluster',
+    },
+    resourcesFrom: {
+      type: 'string',
+      enum: ['files', 'cluster'],
+      default: 'files',
+      description:
+        'Where brokers, triggers and flows beside those of functions come from: files, or the configuration that the controller of this deployment writes',
+    },
+    watchNamespaces: {
+      type: 'array',
+      items: { type: 'string', pattern: '^(\\*|[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)$' },
+      entries: 'names of namespaces, or * for all of the cluster',
+      default: [],
+      description:
+        "Namespaces whose resources the controller follows; `*`: all of the cluster. None: the deployment's own",
+    },
+    kubeconfig: {
+      type: 'string',
+      minLength: 1,
+      fallback: "`KUBECONFIG`, `~/.kube/config` or the pod's service account",
+      description: 'File by which the controller finds its cluster',
+    },
     logLevel: {
       type: 'string',
       enum: ['debug', 'info', 'warn', 'error'],
@@ -201,7 +239,12 @@ export interface KeySchema {
   minLength?: number
   pattern?: string
   enum?: readonly string[]
-  items?: { type: 'string'; pattern: string }
+  items?:
+    | { type: 'string'; pattern: string; format?: 'host:port' }
+    | { type: 'string'; enum: readonly string[] }
+  minItems?: number
+  /** In words, what the entries of a list are. */
+  entries?: string
 }
 
 const PROPERTIES: Record<ConfigKey, KeySchema> = CONFIG_SCHEMA.properties
