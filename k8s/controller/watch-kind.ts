@@ -2,9 +2,9 @@
  * Keeps what one path of the API server lists: all objects of a kind, in one namespace or in all, or the
  * one ConfigMap of a field selector.
  *
- * List, then watch from the list's version. A watch that ends is taken up from the last version that was
- * seen; one whose version the server no longer has (410) and one that failed begin with a list again, and
- * so does every watch now and then, whatever it says.
+ * List, then watch from the list's version. A watch that ends or breaks is taken up from the last version
+ * that was seen. What the server refuses, above all a version that it no longer has (410), begins with a
+ * list again, and so does every watch now and then, whatever it says.
  */
 import { backOff, pause } from '../../runtime/consumer/backoff.ts'
 import { isRecord } from '../../runtime/contract/schema-problems.ts'
@@ -40,6 +40,7 @@ const WATCH_S = 240
 /** Bookmarks come every minute; without them a quiet watch is taken up anew, which costs nothing. */
 const IDLE_MS = 90_000
 const RELIST_MS = 600_000
+const PAUSE_MS = 100
 /** How soon a CRD that is installed later is seen. */
 const ABSENT_MS = 3_000
 /** A server that starts may not know its CRDs yet: what was there is gone only after so many answers. */
@@ -55,6 +56,8 @@ export class KindWatch {
   /** The path that the cluster serves, once one does. */
   #path: string | undefined
   #version = ''
+  /** In a row. */
+  #failures = 0
 
   constructor(options: KindWatchOptions) {
     this.#options = options
@@ -81,19 +84,25 @@ export class KindWatch {
 
   async #follow(): Promise<void> {
     const { signal } = this.#stop
-    for (let failures = 0; !signal.aborted;) {
+    for (let relistAt = 0; !signal.aborted;) {
       try {
-        if (await this.#list()) {
-          failures = 0
-          await this.#watchUntil(performance.now() + RELIST_MS)
-        } else {
-          await pause(ABSENT_MS, signal)
+        if (performance.now() >= relistAt) {
+          if (!(await this.#list())) {
+            await pause(ABSENT_MS, signal)
+            continue
+          }
+          relistAt = performance.now() + RELIST_MS
         }
+        await this.#watchOnce()
+        this.#failures = 0
+        // A server that ends every watch at once is not asked without a break.
+        await pause(PAUSE_MS, signal)
       } catch (error) {
         if (signal.aborted) return
-        // The version is too old for the server, which a list heals.
-        if (!isGone(error)) this.#failed(error, failures)
-        await backOff(failures++, signal)
+        // A broken connection leaves the version good; whatever the server itself refuses does not.
+        if (error instanceof RefusedError) relistAt = 0
+        if (!isGone(error)) this.#failed(error)
+        await backOff(this.#failures++, signal)
       }
     }
   }
@@ -145,20 +154,18 @@ export class KindWatch {
     }
   }
 
-  async #watchUntil(relistAt: number): Promise<void> {
+  /** Until the server ends the watch, as it does every few minutes. */
+  async #watchOnce(): Promise<void> {
     const { signal } = this.#stop
-    while (!signal.aborted && performance.now() < relistAt) {
-      const url = withQuery(this.#path ?? '', {
-        watch: 'true',
-        allowWatchBookmarks: 'true',
-        resourceVersion: this.#version,
-        timeoutSeconds: WATCH_S,
-      })
-      for await (const line of this.#options.api.lines(url, { idleMs: IDLE_MS, signal })) {
-        this.#take(line)
-      }
-      // A server that ends every watch at once is not asked without a break.
-      await pause(100, signal)
+    const url = withQuery(this.#path ?? '', {
+      watch: 'true',
+      allowWatchBookmarks: 'true',
+      resourceVersion: this.#version,
+      timeoutSeconds: WATCH_S,
+    })
+    for await (const line of this.#options.api.lines(url, { idleMs: IDLE_MS, signal })) {
+      this.#take(line)
+      this.#failures = 0
     }
   }
 
@@ -187,7 +194,7 @@ export class KindWatch {
     if (isDifferent) changed()
   }
 
-  #failed(error: unknown, failures: number): void {
+  #failed(error: unknown): void {
     const { log, what } = this.#options
     const reason = String(error instanceof Error ? error.message : error)
     const isForbidden = error instanceof RefusedError && error.status === 403
@@ -198,7 +205,7 @@ export class KindWatch {
     }
     const fields = { kind: what, error: reason }
     // A server that restarts breaks every watch once: that is no matter yet.
-    if (failures === 0 && !isForbidden) log.debug(fields, 'a watch broke; listing again')
+    if (this.#failures === 0 && !isForbidden) log.debug(fields, 'a watch broke; going on')
     else log.warn(fields, 'the API server cannot be followed; trying again')
   }
 }
