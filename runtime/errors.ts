@@ -95,6 +95,12 @@ export const ERRORS = {
     when: 'Two brokers or triggers would share one topic or one consumer group.',
   },
 
+  // Kubernetes resources
+  FN_RESOURCE_INVALID: {
+    retry: 'never',
+    when: 'YAML that cannot be read, or a resource that is wrong; every line names its place.',
+  },
+
   // builder
   FN_BUILD_FAILED: { retry: 'never', when: 'esbuild could not bundle a function.' },
   FN_BUILD_FORBIDDEN_IMPORT: {

@@ -42,6 +42,16 @@ export function triggerGroup(trigger: ObjectName): string {
   return checked(`knative-trigger-${trigger.namespace}-${trigger.name}`, trigger)
 }
 
+/** A channel's topic; also how channels within one process are called. */
+export function channelTopic(channel: ObjectName): string {
+  return checked(`knative-messaging-kafka.${channel.namespace}.${channel.name}`, channel)
+}
+
+/** `id` is the UID of the Subscription in a cluster, or its name where it has none. */
+export function subscriptionGroup(channel: ObjectName, id: string): string {
+  return checked(`kafka.${channel.namespace}.${channel.name}.${id}`, channel)
+}
+
 /** The group whose membership decides which process owns which partition of a deployment. */
 export function membershipGroup(app: ObjectName): string {
   return checked(`millrace-${app.namespace}-${app.name}`, app)

@@ -70,6 +70,8 @@ export interface TriggerManifest {
   reply?: Destination
   /** Where events go whose retries are used up; none, or where that fails too: the dead-letter topic. */
   deadLetterSink?: Destination
+  /** Records that are no CloudEvent are wrapped, as the KafkaSource of this name does. */
+  wrap?: { namespace: string; name: string }
   /** Of a flow: the step that this trigger is, and the trigger whose dead letters it writes. */
   step?: { name: string; of: string }
   /** Where it was declared, `file` or `file:line`, for messages. */

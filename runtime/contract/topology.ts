@@ -25,11 +25,11 @@ export interface BrokerManifest {
   config?: Record<string, string>
 }
 
-/** A Sequence or a Parallel, as steps that read channels. */
+/** A Sequence, a Parallel, or an EventTransform with a sink, as steps that read channels. */
 export interface FlowManifest {
   /** `namespace/name`. */
   name: string
-  kind: 'Sequence' | 'Parallel'
+  kind: 'Sequence' | 'Parallel' | 'EventTransform'
   /** The channel that takes the flow's events. */
   entry: string
   steps: FlowStep[]
