@@ -27,7 +27,10 @@ export class Deliveries {
   readonly #options: DeliveriesOptions
   readonly #byTrigger = new Map<TriggerManifest, TriggerDelivery>()
   readonly #histories = new Map<string, DeliveryHistory>()
-  readonly #disabled = new Map<string, string>()
+  /** Ends what listens to the subscriber's results. */
+  readonly #listening = new Map<TriggerManifest, () => void>()
+  readonly #disabled = new Map<TriggerManifest, string>()
+  #settled = false
   #lastId = 0
 
   constructor(options: DeliveriesOptions) {
@@ -36,7 +39,8 @@ export class Deliveries {
 
   /** Subscribers that could not be opened, with the reason; their triggers keep their place. */
   get disabled(): ReadonlyMap<string, string> {
-    return this.#disabled
+    const reasons = [...this.#disabled]
+    return new Map(reasons.map(([trigger, reason]) => [subscriberName(trigger.subscriber), reason]))
   }
 
   /** Those that are open. */
@@ -48,8 +52,18 @@ export class Deliveries {
     return this.#byTrigger.get(trigger)
   }
 
-  all(): TriggerDelivery[] {
-    return [...this.#byTrigger.values()]
+  /** Lets nothing new start, for any trigger; resolves when nothing runs. */
+  async settleDown(): Promise<void> {
+    this.#settled = true
+    const all = [...this.#byTrigger.values()]
+    for (const delivery of all) delivery.pause()
+    await Promise.all(all.map((delivery) => delivery.idle()))
+  }
+
+  /** Ends what `settleDown` began. */
+  goOn(): void {
+    this.#settled = false
+    for (const delivery of this.#byTrigger.values()) delivery.resume()
   }
 
   /** What is remembered of a delivery; `trigger` is `namespace/name`. */
@@ -57,15 +71,15 @@ export class Deliveries {
     return this.#histories.get(trigger)?.find(at.topic, at.partition, offset)
   }
 
-  /** A trigger whose subscriber cannot be opened is left out, and told. */
-  async open(trigger: TriggerManifest): Promise<void> {
+  /** A trigger whose subscriber cannot be opened is left out, told, and the reason given. */
+  async open(trigger: TriggerManifest): Promise<Error | undefined> {
     const { subscribers, metrics, log, append } = this.#options
     const name = triggerName(trigger)
     const subscriber = subscriberName(trigger.subscriber)
     try {
       const opened = await subscribers.open(trigger.subscriber)
       const { runner, manifest } = opened
-      const history = new DeliveryHistory(name)
+      const history = this.#histories.get(name) ?? new DeliveryHistory(name)
       const delivery = new TriggerDelivery({
         ...this.#outputs(trigger, manifest),
         trigger,
@@ -77,15 +91,36 @@ export class Deliveries {
         nextId: () => ++this.#lastId,
         replayOf: (record) => headerText(record, DEAD_LETTER_HEADERS.replayOf),
       })
-      opened.listen((results) => delivery.take(results))
+      if (this.#settled) delivery.pause()
+      this.#listening.set(
+        trigger,
+        opened.listen((results) => delivery.take(results)),
+      )
       this.#histories.set(name, history)
       this.#byTrigger.set(trigger, delivery)
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      if (!this.#disabled.has(subscriber)) {
-        log.error({ function: subscriber, error: reason }, 'function disabled: no start')
+      const failure = error instanceof Error ? error : new Error(String(error))
+      if (!this.disabled.has(subscriber)) {
+        log.error({ function: subscriber, error: failure.message }, 'function disabled: no start')
       }
-      this.#disabled.set(subscriber, reason)
+      this.#disabled.set(trigger, failure.message)
+      return failure
+    }
+    return undefined
+  }
+
+  /** Forgets a trigger of which nothing runs any more, or nothing that counts. Idempotent. */
+  close(trigger: TriggerManifest): void {
+    this.#listening.get(trigger)?.()
+    this.#listening.delete(trigger)
+    this.#disabled.delete(trigger)
+    if (!this.#byTrigger.delete(trigger)) return
+    const name = triggerName(trigger)
+    // Another one of the same name may have come for it.
+    if (this.triggers.some((one) => triggerName(one) === name)) return
+    this.#histories.delete(name)
+    if (trigger.delivery.breaker !== undefined) {
+      this.#options.metrics.forTrigger(name).breakerOpen(false)
     }
   }
 

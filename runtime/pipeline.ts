@@ -6,7 +6,14 @@
  *
  * This file only wires the stages; none of them imports another. Read it first.
  */
-import { partitionKey, type Broker, type TopicPartition } from './contract/broker.ts'
+import {
+  partitionKey,
+  type AppendRecord,
+  type AppendResult,
+  type Broker,
+  type TopicOptions,
+  type TopicPartition,
+} from './contract/broker.ts'
 import type { ChannelOptions, DeliveryChannel } from './contract/delivery.ts'
 import type { DeliveryTrace } from './contract/history.ts'
 import type { Logger } from './contract/log.ts'
@@ -18,12 +25,15 @@ import { createIngress, type Ingress } from './ingress/ingress.ts'
 import { LazyTopics } from './broker/lazy-topics.ts'
 import { controlTopic, retryTopic } from './broker/names.ts'
 import { Consumer } from './consumer/consumer.ts'
+import type { TriggerSet } from './consumer/consumer-options.ts'
 import { unfinishedAfter } from './consumer/finished-offsets.ts'
-import { TriggerIndex } from './filter/trigger-index.ts'
 import { Subscribers, type LoadedFunction } from './subscribers.ts'
 import { Deliveries } from './deliveries.ts'
 import { createParkingLot } from './dlq/parking-lot.ts'
+import { isMillraceError } from './errors.ts'
 import { invalidRecords, type InvalidRecordPolicy } from './invalid-records.ts'
+import { Routes, type TopologyChange } from './routes.ts'
+import { namespaceOf } from './topology.ts'
 import { brokerWriter } from './admin/broker-writer.ts'
 import { within } from './within.ts'
 import type { Metrics } from './telemetry/metrics.ts'
@@ -32,9 +42,14 @@ export interface PipelineOptions {
   broker: Broker
   pool: IsolatePool
   functions: readonly LoadedFunction[]
+  /** What is served at first; see `Pipeline.apply`. */
   topology: Topology
   /** The deployment's consumer group. */
   group: string
+  /** The deployment's, for functions that no trigger gives one. Default `default`. */
+  namespace?: string
+  /** How topics of brokers are made, before what the brokers say. */
+  topics?: Pick<TopicOptions, 'partitions' | 'replicationFactor'>
   limits: {
     maxEventBytes: number
     maxIngressBufferBytes: number
@@ -53,104 +68,208 @@ export interface Pipeline {
   ingress: Ingress
   consumer: Consumer
   /** Subscribers that could not be opened, with the reason; their triggers keep their place. */
-  disabled: ReadonlyMap<string, string>
+  readonly disabled: ReadonlyMap<string, string>
+  /** What is served, as it was given. */
+  readonly topology: Topology
+  /**
+   * Serves another topology from now on and says what changed. Triggers that stay go on undisturbed.
+   * Rejects when something of it cannot be opened, but for a function that does not load; then
+   * everything goes on as before, apart from topics that were made.
+   */
+  apply(topology: Topology): Promise<TopologyChange>
   /** What this process remembers of a delivery; `trigger` is `namespace/name`. */
   delivery(trigger: string, at: TopicPartition, offset: number): DeliveryTrace | undefined
   /** Accepts and reads no more, finishes what runs, commits. */
   stop(deadlineMs: number): Promise<void>
 }
 
+/** How long a trigger that is removed has to end what runs. */
+const RETIRE_MS = 1_000
+
 export async function openPipeline(options: PipelineOptions): Promise<Pipeline> {
-  const { topology, limits, metrics, log } = options
-  const topics = new LazyTopics(options.broker)
-  for (const { topic } of topology.brokers) await topics.ensure(topic)
+  const pipeline = new LivePipeline(options)
+  await pipeline.open()
+  return pipeline
+}
 
-  const ingress = await openIngress(options, topics)
-  const deliveries = new Deliveries({
-    subscribers: new Subscribers(options),
-    append: (records) => topics.append(records),
-    maxEventBytes: limits.maxEventBytes,
-    metrics,
-    log,
-  })
-  for (const trigger of topology.triggers) await deliveries.open(trigger)
-  const consumer = openConsumer(options, topics, deliveries)
-  await consumer.start()
+class LivePipeline implements Pipeline {
+  readonly #options: PipelineOptions
+  readonly #topics: LazyTopics
+  readonly #deliveries: Deliveries
+  #routes: Routes
+  /** Those that are about to be served, while they are opened. */
+  #nextRoutes: Routes
+  #ingress: Ingress | undefined
+  #consumer: Consumer | undefined
+  #applying: Promise<unknown> = Promise.resolve()
 
-  return {
-    ingress,
-    consumer,
-    disabled: deliveries.disabled,
-    delivery: (trigger, at, offset) => deliveries.trace(trigger, at, offset),
-    stop: async (deadlineMs) => {
-      await within(deadlineMs, ingress.drain())
-      await consumer.stop(deadlineMs)
-      await ingress.close()
-    },
+  constructor(options: PipelineOptions) {
+    const { broker, pool, limits, metrics, log } = options
+    this.#options = options
+    this.#routes = new Routes(options.topology)
+    this.#nextRoutes = this.#routes
+    this.#topics = new LazyTopics(broker, (topic) => ({
+      ...this.#nextRoutes.topicOptions(topic),
+      ...options.topics,
+    }))
+    const functions = (): LoadedFunction[] => this.#functions()
+    this.#deliveries = new Deliveries({
+      subscribers: new Subscribers({
+        pool,
+        log,
+        get functions() {
+          return functions()
+        },
+      }),
+      append: (records) => this.#topics.append(records),
+      maxEventBytes: limits.maxEventBytes,
+      metrics,
+      log,
+    })
+  }
+
+  async open(): Promise<void> {
+    for (const topic of this.#routes.topics()) await this.#topics.ensure(topic)
+    this.#ingress = await this.#openIngress()
+    for (const trigger of this.#routes.triggers) await this.#deliveries.open(trigger)
+    this.#consumer = this.#openConsumer()
+    await this.#consumer.start()
+  }
+
+  get ingress(): Ingress {
+    return opened(this.#ingress)
+  }
+
+  get consumer(): Consumer {
+    return opened(this.#consumer)
+  }
+
+  get disabled(): ReadonlyMap<string, string> {
+    return this.#deliveries.disabled
+  }
+
+  get topology(): Topology {
+    return this.#routes.topology
+  }
+
+  delivery(trigger: string, at: TopicPartition, offset: number): DeliveryTrace | undefined {
+    return this.#deliveries.trace(trigger, at, offset)
+  }
+
+  apply(topology: Topology): Promise<TopologyChange> {
+    const turn = this.#applying.then(() => this.#apply(topology))
+    this.#applying = turn.catch(() => {}) // its caller has it
+    return turn
+  }
+
+  async stop(deadlineMs: number): Promise<void> {
+    await within(deadlineMs, this.ingress.drain())
+    await this.consumer.stop(deadlineMs)
+    await this.ingress.close()
+  }
+
+  async #apply(topology: Topology): Promise<TopologyChange> {
+    const before = this.#routes
+    const next = new Routes(topology, before)
+    const known = new Set(before.triggers)
+    const fresh = next.triggers.filter((trigger) => !known.has(trigger))
+    const staying = new Set(next.triggers)
+    try {
+      this.#nextRoutes = next
+      await this.#prepare(next, fresh)
+      await this.consumer.update(this.#triggerSet(next))
+    } catch (error) {
+      this.#nextRoutes = before
+      for (const trigger of fresh) this.#deliveries.close(trigger)
+      throw error
+    }
+    // Only now: an event that is taken for a new broker meets triggers whose start is written down.
+    this.#routes = next
+    for (const trigger of known) if (!staying.has(trigger)) this.#deliveries.close(trigger)
+    return next.changeSince(before)
+  }
+
+  /** Everything that can fail. */
+  async #prepare(next: Routes, fresh: readonly TriggerManifest[]): Promise<void> {
+    for (const topic of next.topics()) await this.#topics.ensure(topic)
+    for (const trigger of fresh) {
+      const failure = await this.#deliveries.open(trigger)
+      if (failure !== undefined && !isMillraceError(failure, 'FN_HANDLER_INIT')) throw failure
+    }
+  }
+
+  /** Those whose subscriber could be opened. */
+  #triggerSet(routes: Routes): TriggerSet {
+    return {
+      triggers: routes.triggers.filter((trigger) => this.#deliveries.of(trigger) !== undefined),
+      match: (topic, event) => routes.match(topic, event),
+    }
+  }
+
+  #functions(): LoadedFunction[] {
+    const { functions, namespace = 'default' } = this.#options
+    return functions.map(({ manifest, bundle }) => {
+      const own = namespaceOf(manifest, this.#nextRoutes.topology, namespace)
+      return { manifest: { ...manifest, namespace: own }, bundle }
+    })
+  }
+
+  /** HTTP → ingress → broker: events become records. */
+  #openIngress(): Promise<Ingress> {
+    const { broker, limits, metrics, log } = this.#options
+    return createIngress({
+      append: (records) => this.#topics.append(records),
+      topicOf: (namespace, name) => this.#routes.topicOf(namespace, name),
+      brokers: () => this.#routes.brokerNames(),
+      trouble: () => broker.trouble(),
+      maxEventBytes: limits.maxEventBytes,
+      maxBufferBytes: limits.maxIngressBufferBytes,
+      metrics: metrics.ingress,
+      log,
+    })
+  }
+
+  /** broker → consumer → filter: each partition is read once, one index says which triggers an event is for. */
+  #openConsumer(): Consumer {
+    const { broker, group, limits, metrics, log } = this.#options
+    const deliveries = this.#deliveries
+    const append = (records: readonly AppendRecord[]): Promise<AppendResult[]> =>
+      this.#topics.append(records)
+    return new Consumer({
+      broker,
+      group,
+      ...this.#triggerSet(this.#routes),
+      ...invalidRecords(limits.invalidRecords, { append, log }),
+      openChannel: (channel) => openChannel(broker, deliveries, channel),
+      ledger: (trigger) => metrics.forTrigger(triggerName(trigger)),
+      settleDown: () => deliveries.settleDown(),
+      goOn: () => deliveries.goOn(),
+      retire: async (trigger) => {
+        const delivery = deliveries.of(trigger)
+        delivery?.hold(true)
+        if (delivery !== undefined) await within(RETIRE_MS, delivery.idle())
+      },
+      setPaused: (trigger, paused) => deliveries.of(trigger)?.hold(paused),
+      names: {
+        retryTopic,
+        transactionalId: (at) => `${group}.${partitionKey(at)}`,
+        controlTopic: controlTopic(group),
+      },
+      ensureTopics: (records) => this.#topics.ensureFor(records),
+      limits,
+      log,
+    })
   }
 }
 
-/** HTTP → ingress → broker: events become records. */
-function openIngress(options: PipelineOptions, topics: LazyTopics): Promise<Ingress> {
-  const { broker, topology, limits, metrics, log } = options
-  const brokers = new Map(topology.brokers.map(({ name, topic }) => [name, topic]))
-  return createIngress({
-    append: (records) => topics.append(records),
-    topicOf: (namespace, name) => brokers.get(`${namespace}/${name}`),
-    brokers: () => [...brokers.keys()],
-    trouble: () => broker.trouble(),
-    maxEventBytes: limits.maxEventBytes,
-    maxBufferBytes: limits.maxIngressBufferBytes,
-    metrics: metrics.ingress,
-    log,
-  })
-}
-
-/** broker → consumer → filter: each partition is read once, one index says which triggers an event is for. */
-function openConsumer(
-  options: PipelineOptions,
-  topics: LazyTopics,
-  deliveries: Deliveries,
-): Consumer {
-  const { broker, group, limits, metrics, log } = options
-  const { triggers } = deliveries
-  const byTopic = Map.groupBy(triggers, (trigger) => trigger.topic)
-  const indexes = new Map<string, TriggerIndex<TriggerManifest>>()
-  for (const [topic, own] of byTopic) {
-    const entries = own.map((trigger) => ({ filters: trigger.filters, value: trigger }))
-    indexes.set(topic, new TriggerIndex(entries))
-  }
-  const all = deliveries.all()
-  return new Consumer({
-    broker,
-    group,
-    triggers,
-    ...invalidRecords(limits.invalidRecords, { append: (records) => topics.append(records), log }),
-    match: (topic, event) => indexes.get(topic)?.match(event) ?? [],
-    openChannel: (channel) => openChannel(options, deliveries, channel),
-    ledger: (trigger) => metrics.forTrigger(triggerName(trigger)),
-    settleDown: async () => {
-      for (const delivery of all) delivery.pause()
-      await Promise.all(all.map((delivery) => delivery.idle()))
-    },
-    goOn: () => {
-      for (const delivery of all) delivery.resume()
-    },
-    setPaused: (trigger, paused) => deliveries.of(trigger)?.hold(paused),
-    names: {
-      retryTopic,
-      transactionalId: (at) => `${group}.${partitionKey(at)}`,
-      controlTopic: controlTopic(group),
-    },
-    ensureTopics: (records) => topics.ensureFor(records),
-    limits,
-    log,
-  })
+function opened<T>(part: T | undefined): T {
+  if (part === undefined) throw new Error('the pipeline is not open')
+  return part
 }
 
 /** Where dead letters keep their key's later events back, the delivery gets to know them. */
 function openChannel(
-  { broker }: PipelineOptions,
+  broker: Broker,
   deliveries: Deliveries,
   channel: ChannelOptions,
 ): DeliveryChannel {

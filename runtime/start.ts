@@ -12,11 +12,14 @@ import type { Config } from './config/schema.ts'
 import type { Broker } from './contract/broker.ts'
 import type { CursorState } from './contract/cursor-state.ts'
 import type { Logger } from './contract/log.ts'
+import type { FunctionManifest } from './contract/manifest.ts'
 import type { LagSample } from './contract/metrics.ts'
+import type { Topology } from './contract/topology.ts'
 import type { FunctionBundle } from './contract/work.ts'
 import { isMillraceError } from './errors.ts'
 import { createIsolatePool } from './isolate/pool.ts'
 import { openPipeline, type Pipeline } from './pipeline.ts'
+import type { TopologyChange } from './routes.ts'
 import { removeRuntimeFile, writeRuntimeFile } from './runtime-file.ts'
 import type { LoadedFunction } from './subscribers.ts'
 import { createHealthServer, type Readiness } from './telemetry/health-server.ts'
@@ -28,6 +31,8 @@ export interface StartOptions {
   config: Config
   projectDir: string
   log: Logger
+  /** What is declared beside the functions. Default: nothing. */
+  declared?: Topology
 }
 
 export interface Runtime {
@@ -38,6 +43,11 @@ export interface Runtime {
   admin: string
   pipeline: Pipeline
   broker: Broker
+  /**
+   * Serves what is declared beside the functions (YAML) from now on, in place of what was before; says what
+   * changed. Rejects as `Pipeline.apply` does, and with `FN_NAME_CLASH`; then everything stays as it was.
+   */
+  apply(declared: Topology): Promise<TopologyChange>
   readiness(): Readiness
   /** In reverse order of the start, within the configured deadline. Idempotent. */
   stop(): Promise<void>
@@ -100,6 +110,7 @@ class Startup {
       driver: broker.driver,
       broker,
       pipeline,
+      apply: (declared) => pipeline.apply(topologyOf(manifestsOf(functions), declared)),
       readiness: () => this.#readiness(),
       stop: () => this.undo(),
     }
@@ -144,7 +155,14 @@ class Startup {
       broker,
       pool,
       functions,
-      topology: topologyOf(functions.map(({ manifest }) => manifest)),
+      topology: topologyOf(manifestsOf(functions), this.#options.declared),
+      namespace: config.namespace,
+      topics: {
+        ...(config.partitions === undefined ? {} : { partitions: config.partitions }),
+        ...(config.replicationFactor === undefined
+          ? {}
+          : { replicationFactor: config.replicationFactor }),
+      },
       group: membershipGroup({ namespace: config.namespace, name: config.app }),
       limits: config,
       metrics: this.#metrics,
@@ -193,6 +211,10 @@ async function loadFunctions(buildDir: string): Promise<LoadedFunction[]> {
     manifest: one,
     bundle: bundles.get(one.name) as FunctionBundle,
   }))
+}
+
+function manifestsOf(functions: readonly LoadedFunction[]): FunctionManifest[] {
+  return functions.map(({ manifest }) => manifest)
 }
 
 async function openLog(config: Config, projectDir: string, log: Logger): Promise<Broker> {

@@ -10,8 +10,15 @@ export class LazyTopics {
   readonly #ready = new Set<string>()
   readonly #making = new Map<string, Promise<void>>()
 
-  constructor(broker: Pick<Broker, 'append' | 'ensureTopic'>) {
+  readonly #optionsOf: (topic: string) => TopicOptions
+
+  /** `optionsOf`: how a topic is made; by default as the broker makes them. */
+  constructor(
+    broker: Pick<Broker, 'append' | 'ensureTopic'>,
+    optionsOf: (topic: string) => TopicOptions = () => ({}),
+  ) {
     this.#broker = broker
+    this.#optionsOf = optionsOf
   }
 
   /** Rejects when the topic cannot be made; the next call tries again. */
@@ -55,7 +62,7 @@ export class LazyTopics {
 
   async #make(topic: string): Promise<void> {
     try {
-      await this.#broker.ensureTopic(topic, optionsOf(topic))
+      await this.#broker.ensureTopic(topic, ownOptionsOf(topic) ?? this.#optionsOf(topic))
       this.#ready.add(topic)
     } finally {
       this.#making.delete(topic)
@@ -64,7 +71,7 @@ export class LazyTopics {
 }
 
 /** What a dead letter or a quarantined record adds must fit, however large a stranger's record was. */
-function optionsOf(topic: string): TopicOptions {
-  if (!isDeadLetterTopic(topic) && !isQuarantineTopic(topic)) return {}
+function ownOptionsOf(topic: string): TopicOptions | undefined {
+  if (!isDeadLetterTopic(topic) && !isQuarantineTopic(topic)) return undefined
   return { config: { 'max.message.bytes': String(2 * 1024 * 1024) } }
 }

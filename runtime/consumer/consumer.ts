@@ -9,17 +9,18 @@ import {
   type Membership,
 } from '../contract/broker.ts'
 import type { CursorState } from '../contract/cursor-state.ts'
-import { triggerName } from '../contract/manifest.ts'
+import { triggerName, type TriggerManifest } from '../contract/manifest.ts'
 import { within } from '../within.ts'
 import { pause } from './backoff.ts'
 import { commitProgress } from './commits.ts'
-import type { ConsumerOptions } from './consumer-options.ts'
+import type { ConsumerOptions, RetryTopics, TriggerSet } from './consumer-options.ts'
 import { Control } from './control.ts'
-import type { Cursor } from './cursor.ts'
+import { cursorStates } from './cursor-states.ts'
 import { eachLimited } from './limited.ts'
-import { OwnedPartition, type RetryTopics } from './owned-partition.ts'
+import { OwnedPartition } from './owned-partition.ts'
 import { startingPoints, type StartingPoints } from './starting-points.ts'
 import { Transactors } from './transactors.ts'
+import { startTriggers, stopTriggers } from './trigger-update.ts'
 
 const MIN_CURSOR_BYTES = 64 * 1024
 const MAX_CURSOR_BYTES = 8 * 1024 * 1024
@@ -31,6 +32,8 @@ const MAX_COMMIT_REST_MS = 5_000
 const LAST_COMMIT_MS = 3_000
 /** How often groups that refused are asked again, and new retry topics are looked for. */
 const LOOK_AROUND_MS = 2_000
+/** How long an update waits for partitions of topics that are new to it; they may still come later. */
+const SUBSCRIBE_MS = 10_000
 
 export class Consumer {
   readonly #options: ConsumerOptions
@@ -38,17 +41,22 @@ export class Consumer {
   readonly #control: Control
   readonly #transactors: Transactors
   readonly #stop = new AbortController()
+  #set: TriggerSet
   #membership: Membership | undefined
+  /** Those that the membership asks for, or will ask for; none before the first trigger. */
+  #topics: readonly string[] = []
   #timer: NodeJS.Timeout | undefined
   #committing: Promise<void> = Promise.resolve()
   /** Assignments are worked off one after another: opening takes requests to the broker. */
   #opening: Promise<void> = Promise.resolve()
+  #updates: Promise<void> = Promise.resolve()
   #assigned = false
   #lookedAt = 0
   #trouble: string | undefined
 
   constructor(options: ConsumerOptions) {
     this.#options = options
+    this.#set = options
     const { broker, limits } = options
     this.#transactors = new Transactors({
       open: (transactor) => broker.transactor(transactor),
@@ -63,13 +71,20 @@ export class Consumer {
   }
 
   async start(): Promise<void> {
-    if (this.#options.triggers.length === 0) {
-      this.#assigned = true
-      return
-    }
-    await this.#control.start()
-    await this.#join()
-    this.#scheduleCommit()
+    const topics = topicsOf(this.#set.triggers)
+    if (topics.length === 0) this.#assigned = true
+    else await this.#begin(topics)
+  }
+
+  /**
+   * Other triggers from now on. Those that stay, as the same objects, go on undisturbed. One that goes
+   * starts nothing more, and what runs has a short time to end; one that takes its group over goes on where
+   * it stood. Rejects when the log does not let this process join; then nothing has changed.
+   */
+  update(next: TriggerSet): Promise<void> {
+    const turn = this.#updates.then(() => this.#update(next))
+    this.#updates = turn.catch(() => {}) // its caller has it
+    return turn
   }
 
   /** Why this process does not consume all that it should; empty when it does. */
@@ -84,11 +99,7 @@ export class Consumer {
   }
 
   states(): CursorState[] {
-    const states: CursorState[] = []
-    for (const owned of this.#partitions.values()) {
-      for (const cursor of owned.cursors()) states.push(stateOf(owned, cursor))
-    }
-    return states
+    return cursorStates(this.#partitions.values())
   }
 
   get partitionCount(): number {
@@ -103,6 +114,7 @@ export class Consumer {
     const endsAt = Date.now() + deadlineMs
     const left = (): number => Math.max(endsAt - Date.now(), LAST_COMMIT_MS)
     await this.#control.stop()
+    await within(left(), this.#updates)
     await within(left(), this.#opening)
     await Promise.all([...this.#partitions.values()].map((owned) => owned.stop()))
     await within(left(), this.#options.settleDown())
@@ -115,11 +127,65 @@ export class Consumer {
     return this.#stop.signal.aborted
   }
 
+  async #update(next: TriggerSet): Promise<void> {
+    if (this.#isStopped) return
+    await this.#subscribe([...this.#set.triggers, ...next.triggers])
+    const turn = this.#opening.then(() => this.#change(next))
+    this.#opening = turn.catch(() => {}) // its caller has it
+    await turn
+  }
+
+  /** Topics that no trigger reads any more stay until others come: leaving them would disturb the group. */
+  async #subscribe(triggers: readonly TriggerManifest[]): Promise<void> {
+    const topics = topicsOf(triggers)
+    if (topics.every((topic) => this.#topics.includes(topic))) return
+    if (this.#topics.length === 0) return this.#begin(topics)
+    this.#topics = topics
+    // While it joins again, that asks for them.
+    if (this.#membership) await within(SUBSCRIBE_MS, this.#membership.subscribe(topics))
+  }
+
+  async #begin(topics: readonly string[]): Promise<void> {
+    await this.#control.start()
+    this.#topics = topics
+    try {
+      await this.#join()
+    } catch (error) {
+      this.#topics = []
+      throw error
+    }
+    if (!this.#isStopped) this.#scheduleCommit()
+  }
+
+  async #change(next: TriggerSet): Promise<void> {
+    if (this.#isStopped) return
+    const { broker, retire, log } = this.#options
+    const before = new Set(this.#set.triggers)
+    const after = new Set(next.triggers)
+    const gone = new Set([...before].filter((trigger) => !after.has(trigger)))
+    const fresh = next.triggers.filter((trigger) => !before.has(trigger))
+    const partitions = (): OwnedPartition[] => [...this.#partitions.values()]
+    // In one turn of the loop: nobody reads for those that are in neither set.
+    for (const owned of partitions()) owned.detach(gone)
+    this.#set = next
+    const places = await stopTriggers(gone, { partitions, retire, commit: () => this.#commit() })
+    await startTriggers(fresh, {
+      partitions,
+      places,
+      broker,
+      retryTopics: () => this.#retryTopics(),
+      trouble: (trouble) => (this.#trouble = trouble),
+      stop: this.#stop.signal,
+      log,
+    })
+  }
+
   async #join(): Promise<void> {
-    const { broker, group, triggers } = this.#options
-    this.#membership = await broker.join({
+    const { broker, group } = this.#options
+    const topics = this.#topics
+    const membership = await broker.join({
       group,
-      topics: [...new Set(triggers.map((trigger) => trigger.topic))],
+      topics,
       listener: {
         rebalancing: (deadlineMs) => this.#rebalancing(deadlineMs),
         assigned: (assignments) => this.#assign(assignments),
@@ -127,6 +193,9 @@ export class Consumer {
         failed: (error) => this.#rejoin(error),
       },
     })
+    if (this.#isStopped) return membership.leave()
+    this.#membership = membership
+    if (this.#topics !== topics) void membership.subscribe(this.#topics)
   }
 
   /** Before partitions move: what runs is finished and committed, so that it does not run twice. */
@@ -149,11 +218,11 @@ export class Consumer {
 
   async #openAll(gained: readonly Assignment[]): Promise<void> {
     try {
-      const { broker, triggers, log } = this.#options
+      const { broker, log } = this.#options
       // What was gained may have been opened by an earlier turn, or lost again, before this one's came.
       const missing = gained.filter((one) => this.#isMissing(one))
       if (missing.length > 0) {
-        const plain = triggers.filter(({ delivery }) => !delivery.exactlyOnce)
+        const plain = this.#set.triggers.filter(({ delivery }) => !delivery.exactlyOnce)
         const starts = await startingPoints(broker, plain, missing, log)
         const retryTopics = await this.#retryTopics()
         await eachLimited(missing, OPENED_AT_ONCE, (one) => this.#open(one, starts, retryTopics))
@@ -181,8 +250,10 @@ export class Consumer {
 
   /** One question for all triggers: most of them never have a dead letter replayed. */
   async #retryTopics(): Promise<RetryTopics> {
-    const { broker, triggers, names } = this.#options
-    const found = await broker.topics(triggers.map(({ group }) => names.retryTopic(group)))
+    const { broker, names } = this.#options
+    const found = await broker.topics(
+      this.#set.triggers.map(({ group }) => names.retryTopic(group)),
+    )
     return new Map(found.map(({ topic, partitions }) => [topic, partitions]))
   }
 
@@ -195,6 +266,8 @@ export class Consumer {
     const owned = await OwnedPartition.open(
       {
         ...this.#options,
+        triggers: () => this.#set.triggers,
+        match: (topic, event) => this.#set.match(topic, event),
         assignment,
         transactors: this.#transactors,
         fence: () => this.#fence(assignment),
@@ -219,14 +292,14 @@ export class Consumer {
   }
 
   #maxCursorBytes(): number {
-    const cursors = this.#partitions.size * this.#options.triggers.length
+    const cursors = this.#partitions.size * this.#set.triggers.length
     const share = this.#options.limits.maxBufferBytes / Math.max(1, cursors)
     return Math.min(Math.max(share, MIN_CURSOR_BYTES), MAX_CURSOR_BYTES)
   }
 
   #setPaused(name: string, paused: boolean): void {
-    const { triggers, log, setPaused } = this.#options
-    const trigger = triggers.find((one) => triggerName(one) === name)
+    const { log, setPaused } = this.#options
+    const trigger = this.#set.triggers.find((one) => triggerName(one) === name)
     if (trigger === undefined) return // of another version of this deployment
     log.info({ trigger: name }, paused ? 'trigger paused' : 'trigger resumed')
     setPaused(trigger, paused)
@@ -320,18 +393,6 @@ export class Consumer {
   }
 }
 
-function stateOf(owned: OwnedPartition, cursor: Cursor): CursorState {
-  const state: CursorState = {
-    trigger: triggerName(cursor.trigger),
-    group: cursor.trigger.group,
-    topic: cursor.topic,
-    partition: cursor.partition,
-    committed: cursor.committed.offset,
-    end: owned.endFor(cursor),
-    inFlight: cursor.watermark.unfinished,
-    attached: owned.attached(cursor),
-    paused: cursor.paused,
-  }
-  if (cursor.trouble !== undefined) state.trouble = cursor.trouble
-  return state
+function topicsOf(triggers: readonly TriggerManifest[]): string[] {
+  return [...new Set(triggers.map(({ topic }) => topic))]
 }

@@ -50,6 +50,8 @@ export class Cursor {
   paused = false
   /** Set while it cannot tell duplicates yet. */
   restoring = false
+  /** Its trigger is being removed: it reads nothing more, and nothing takes its place. */
+  leaving = false
   /** Why this cursor does not go on by itself; for `/readyz`. */
   trouble: string | undefined
   /** It is asked again whether the trouble has passed. */

@@ -52,6 +52,7 @@ export class ExactlyOnce {
   #writer: PartitionWriter | undefined
   #startLog: StartLog | undefined
   #trouble: string | undefined
+  #hasBegun = false
   /** Openings of the writer without calm between them, and when the last one was. */
   #turn = 0
   #openedAt = 0
@@ -69,7 +70,19 @@ export class ExactlyOnce {
     return this.#startLog
   }
 
+  /** Takes the partition over where that has not begun, until it succeeds; false where it has. */
+  async begin(): Promise<boolean> {
+    if (this.#hasBegun) return false
+    try {
+      await this.takeOver()
+    } catch (error) {
+      if (!this.#options.stop.aborted) this.#again(error as Error)
+    }
+    return true
+  }
+
   async takeOver(): Promise<void> {
+    this.#hasBegun = true
     const { transactors, transactionalId, fence, ensureTopics, restart, stop } = this.#options
     const transactor = await transactors.open(transactionalId, () => this.#assertUnmoved())
     const writer: PartitionWriter = new PartitionWriter({
@@ -111,6 +124,12 @@ export class ExactlyOnce {
       (cursor) => cursor.trouble === undefined && !cursor.closed && hasMoved(cursor),
     )
     await Promise.all(moved.map((cursor) => writer.commit(cursor)))
+  }
+
+  /** Resolves when no transaction that is under way holds anything more of these, which are closed. */
+  async settled([cursor]: readonly Cursor[]): Promise<void> {
+    // They are worked off in order, and of a closed cursor nothing is written.
+    if (cursor !== undefined) await this.#writer?.commit(cursor)
   }
 
   async close(): Promise<void> {

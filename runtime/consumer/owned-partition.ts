@@ -6,43 +6,25 @@
  * of the same number of the broker's topic, where the events came from. So an event that is replayed
  * meets later events of its key in the same lanes.
  */
-import {
-  partitionKey,
-  type Assignment,
-  type CommitOptions,
-  type TopicPartition,
-} from '../contract/broker.ts'
-import type { DeliveryChannel } from '../contract/delivery.ts'
+import { partitionKey, type Assignment, type TopicPartition } from '../contract/broker.ts'
 import type { Event } from '../contract/event.ts'
 import type { TriggerManifest } from '../contract/manifest.ts'
-import { backOff } from './backoff.ts'
-import type { ConsumerOptions } from './consumer-options.ts'
-import { Cursor } from './cursor.ts'
+import type { OwnedPartitionOptions, RetryTopics } from './consumer-options.ts'
+import type { Cursor } from './cursor.ts'
 import { Dedupe } from './dedupe.ts'
-import { readTail } from './dedupe-tail.ts'
 import { ExactlyOnce } from './exactly-once.ts'
+import { openCursor, type CursorPlace } from './open-cursor.ts'
 import { Partition } from './partition.ts'
-import type { Transactors } from './transactors.ts'
+import { restored } from './restore.ts'
 import {
+  placeKey,
   retryStart,
   startingPoints,
   type StartLog,
   type StartingPoint,
   type StartingPoints,
+  type Places,
 } from './starting-points.ts'
-
-export interface OwnedPartitionOptions extends ConsumerOptions {
-  assignment: Assignment
-  transactors: Transactors
-  /** The ownership, as commits have to prove it. */
-  fence: () => NonNullable<CommitOptions['fence']>
-  /** Room of one cursor; see `PartitionOptions`. */
-  maxCursorBytes: () => number
-  isPaused: (trigger: TriggerManifest) => boolean
-}
-
-/** Those that are there, with their numbers of partitions. */
-export type RetryTopics = ReadonlyMap<string, number>
 
 /** Where the replayed events of one trigger come from. */
 interface RetrySource {
@@ -93,7 +75,8 @@ export class OwnedPartition {
       log: options.log,
       stop: this.#stop.signal,
     })
-    const cursors = options.triggers
+    const cursors = options
+      .triggers()
       .filter((trigger) => trigger.topic === at.topic)
       .map((trigger) => {
         if (trigger.delivery.exactlyOnce) return this.#mainCursor(trigger, NOT_TAKEN_OVER)
@@ -147,20 +130,74 @@ export class OwnedPartition {
     this.#wake()
   }
 
-  /** Opens the retry topics that are there and not open yet. */
-  async openRetries(retryTopics: RetryTopics): Promise<void> {
+  /** Whether a trigger has its place here. */
+  serves(trigger: TriggerManifest): boolean {
+    return this.#main.cursors.some((cursor) => cursor.trigger === trigger && !cursor.leaving)
+  }
+
+  /** Reads nothing more for triggers that go; what they have under way may still end. */
+  detach(triggers: ReadonlySet<TriggerManifest>): void {
+    const gone = [...this.cursors()].filter(({ trigger }) => triggers.has(trigger))
+    for (const cursor of gone) cursor.leaving = true
+    this.#main.detach(gone)
+    for (const { partition } of this.#retries) partition.detach(gone)
+  }
+
+  /** Closes their cursors, and gives where those stood that commit by themselves. */
+  async remove(triggers: ReadonlySet<TriggerManifest>): Promise<Places> {
+    const gone = [...this.cursors()].filter(({ trigger }) => triggers.has(trigger))
+    const places: Places = new Map()
+    for (const cursor of gone) {
+      if (isExactlyOnce(cursor) || cursor.trouble !== undefined) continue
+      const { offset, metadata } = cursor.watermark.progress()
+      const { committed } = cursor
+      places.set(placeKey(cursor.trigger, cursor), { from: { offset, metadata }, committed })
+    }
+    this.#main.remove(this.#main.cursors.filter(({ trigger }) => triggers.has(trigger)))
+    for (const source of this.#retries.filter(({ trigger }) => triggers.has(trigger))) {
+      source.partition.remove(source.partition.cursors)
+      void source.partition.stop()
+      this.#retries.splice(this.#retries.indexOf(source), 1)
+    }
+    await this.#exactlyOnce.settled(gone.filter(isExactlyOnce))
+    return places
+  }
+
+  /** Triggers that have come; `starts` has the starting points of all but those with `exactlyOnce`. */
+  async add(triggers: readonly TriggerManifest[], starts: StartingPoints): Promise<void> {
+    if (this.#stop.signal.aborted) return
+    const fresh = triggers
+      .filter((trigger) => trigger.topic === this.#at.topic && !this.serves(trigger))
+      .map((trigger) => {
+        if (trigger.delivery.exactlyOnce) return this.#mainCursor(trigger, NOT_TAKEN_OVER)
+        return this.#mainCursor(trigger, starts(trigger, this.#at))
+      })
+    this.#main.add(fresh)
+    if (this.#main.started) for (const cursor of fresh) this.#restore(cursor)
+    const exactlyOnce = fresh.filter(isExactlyOnce)
+    if (exactlyOnce.length === 0 || (await this.#exactlyOnce.begin())) return
+    // While the partition is being taken over, that starts them, or the next look around.
+    const log = this.#exactlyOnce.startLog
+    if (log !== undefined) await this.#startMain(log, exactlyOnce)
+  }
+
+  /** Opens the retry topics that are there and not open yet; `places` before what the log says. */
+  async openRetries(retryTopics: RetryTopics, places: Places = NO_PLACES): Promise<void> {
     const { broker, triggers, names } = this.#options
-    for (const trigger of triggers) {
+    for (const trigger of triggers()) {
       const topic = names.retryTopic(trigger.group)
       if (trigger.topic !== this.#at.topic) continue
       if (this.#at.partition >= (retryTopics.get(topic) ?? 0)) continue
-      if (this.#retries.some((one) => one.trigger === trigger)) continue
+      if (this.#hasRetries(trigger)) continue
       const at = { topic, partition: this.#at.partition }
       const log = trigger.delivery.exactlyOnce ? this.#exactlyOnce.startLog : broker
       if (log === undefined) continue // its partition is being taken over
-      const start = await retryStart(log, trigger, at)
+      const known = log === broker ? places.get(placeKey(trigger, at)) : undefined
+      const start = known ?? (await retryStart(log, trigger, at))
       if (this.#stop.signal.aborted) return
       if (this.#hasMoved(trigger, log)) continue
+      // Both may have come to pass while the log was asked.
+      if (this.#hasRetries(trigger) || !this.serves(trigger)) continue
       const cursor = this.#retryCursor(trigger, at, start)
       const partition = this.#partition(at, [cursor], () => [trigger])
       this.#retries.push({ partition, trigger })
@@ -171,14 +208,14 @@ export class OwnedPartition {
   /** Asks again for triggers that could not start: a group with members, an offset that was lost. */
   async askAgain(): Promise<void> {
     for (const old of this.cursors()) {
-      if (!old.troublePasses) continue
+      if (!old.troublePasses || old.leaving) continue
       let start = await this.#startOf(old)
-      if (start === undefined || start.trouble !== undefined || !this.#isCurrent(old)) continue
+      if (start === undefined || start.trouble !== undefined || !this.#isWanted(old)) continue
       if (isExactlyOnce(old)) {
         // What it has under way could be committed after its place was read.
         this.#partitionOf(old).withdraw(old)
         start = await this.#startOf(old)
-        if (start === undefined || !this.#isCurrent(old)) continue
+        if (start === undefined || !this.#isWanted(old)) continue
       }
       this.#options.log.info({ group: old.trigger.group }, 'the trigger goes on')
       this.#replace(old, this.#cursorLike(old, start))
@@ -201,6 +238,10 @@ export class OwnedPartition {
   get #at(): TopicPartition {
     const { topic, partition } = this.assignment
     return { topic, partition }
+  }
+
+  #hasRetries(trigger: TriggerManifest): boolean {
+    return this.#retries.some((one) => one.trigger === trigger)
   }
 
   #partitionOf(cursor: Cursor): Partition {
@@ -248,41 +289,13 @@ export class OwnedPartition {
     return cursor
   }
 
-  #cursor(
-    trigger: TriggerManifest,
-    at: TopicPartition,
-    more: {
-      start: StartingPoint
-      dedupe?: Dedupe | undefined
-      beside: DeliveryChannel | undefined
-    },
-  ): Cursor {
-    const { start, dedupe, beside } = more
-    const { openChannel, ledger, limits, isPaused } = this.#options
-    const { exactlyOnce } = trigger.delivery
-    const cursor: Cursor = new Cursor({
-      trigger,
-      ...at,
-      from: start.from,
-      ledger: ledger(trigger),
-      maxUnfinished: limits.maxUnfinishedOffsets,
-      dedupe,
-      open: (listener) =>
-        openChannel({
-          trigger,
-          ...at,
-          ...listener,
-          ...(beside === undefined ? {} : { beside }),
-          ...(exactlyOnce
-            ? { transact: (output) => this.#exactlyOnce.write({ cursor, ...output }) }
-            : {}),
-        }),
-      onRoom: () => this.#partitionOf(cursor).wake(),
+  #cursor(trigger: TriggerManifest, at: TopicPartition, place: CursorPlace): Cursor {
+    return openCursor(trigger, at, {
+      ...place,
+      options: this.#options,
+      transact: (entry) => this.#exactlyOnce.write(entry),
+      onRoom: (cursor) => this.#partitionOf(cursor).wake(),
     })
-    cursor.paused = isPaused(trigger)
-    cursor.trouble = start.trouble
-    cursor.troublePasses = start.passing === true
-    return cursor
   }
 
   /** Nothing of a trigger with `exactlyOnce` goes on; what it has under way is discarded. */
@@ -300,54 +313,37 @@ export class OwnedPartition {
   /** Reads what a trigger has to know before its first event; until then it waits. */
   #restore(cursor: Cursor): void {
     if (!cursor.restoring || cursor.trouble !== undefined) return
-    const { log } = this.#options
-    const { signal } = this.#stop
-    const restore = async (): Promise<void> => {
-      for (let turn = 0; !signal.aborted && !cursor.closed; turn++) {
-        try {
-          await cursor.channel.restore()
-          await this.#restoreDedupe(cursor)
-          const { trigger } = cursor
-          for (const one of this.cursors()) if (one.trigger === trigger) one.restoring = false
-          return this.#wake()
-        } catch (error) {
-          if (signal.aborted) return
-          log.warn({ ...this.#at, error: String(error) }, 'what ended cannot be read; trying again')
-          await backOff(turn, signal)
-        }
-      }
-    }
-    void restore()
-  }
-
-  async #restoreDedupe({ dedupe, committed, trigger }: Cursor): Promise<void> {
-    if (dedupe === undefined) return
-    const { broker, decode, match } = this.#options
-    const at = this.#at
-    await readTail({
-      broker,
-      at,
-      progress: committed,
-      dedupe,
-      decode: (record) => decode(record, at),
-      matches: (event) => match(at.topic, event).includes(trigger),
-      signal: this.#stop.signal,
+    const options = { ...this.#options, at: this.#at, signal: this.#stop.signal }
+    void restored(cursor, options).then((isKnown) => {
+      if (!isKnown) return
+      const { trigger } = cursor
+      for (const one of this.cursors()) if (one.trigger === trigger) one.restoring = false
+      this.#wake()
     })
   }
 
   /** Fresh cursors for the triggers with `exactlyOnce`, the main ones first, since they give the lanes. */
   async #restart(log: StartLog): Promise<void> {
-    const main = this.#main.cursors.filter(isExactlyOnce)
-    const triggers = main.map(({ trigger }) => trigger)
-    const starts = await startingPoints(log, triggers, [this.#at], this.#options.log)
-    for (const old of main) {
-      this.#replace(old, this.#cursorLike(old, starts(old.trigger, this.#at)))
-    }
+    await this.#startMain(log, this.#main.cursors.filter(isExactlyOnce))
     for (const { partition } of this.#retries) {
       for (const old of partition.cursors.filter(isExactlyOnce)) {
-        this.#replace(old, this.#cursorLike(old, await retryStart(log, old.trigger, old)))
+        const start = await retryStart(log, old.trigger, old)
+        if (this.#isWanted(old)) this.#replace(old, this.#cursorLike(old, start))
       }
     }
+  }
+
+  async #startMain(log: StartLog, cursors: readonly Cursor[]): Promise<void> {
+    const triggers = cursors.map(({ trigger }) => trigger)
+    const starts = await startingPoints(log, triggers, [this.#at], this.#options.log)
+    for (const old of cursors) {
+      if (!this.#isWanted(old)) continue
+      this.#replace(old, this.#cursorLike(old, starts(old.trigger, this.#at)))
+    }
+  }
+
+  #isWanted(cursor: Cursor): boolean {
+    return !cursor.leaving && this.#isCurrent(cursor)
   }
 
   /** Whether a trigger's partition is being taken over, or was since `log` gave a place in it. */
@@ -387,6 +383,9 @@ function isExactlyOnce({ trigger }: Cursor): boolean {
 const NOT_TAKEN_OVER: StartingPoint = {
   from: { offset: 0, metadata: '' },
   trouble: 'its partition is being taken over',
+  passing: true,
 }
+
+const NO_PLACES: Places = new Map()
 
 const SAY_NOTHING = { error: () => {} }

@@ -96,24 +96,41 @@ export class Partition {
 
   start(): void {
     this.#started = true
-    const ordered = this.#cursors.toSorted((a, b) => a.position - b.position)
-    let group: Cursor[] = []
-    for (const cursor of ordered) {
-      const first = group[0]
-      if (first !== undefined && cursor.position - first.position > SHARED_START_DISTANCE) {
-        this.#run(group)
-        group = []
-      }
-      group.push(cursor)
+    this.#runAll(this.#cursors)
+  }
+
+  /** Cursors of triggers that have come. One that stands where others read joins them at once. */
+  add(fresh: readonly Cursor[]): void {
+    if (this.#stop.signal.aborted) return fresh.forEach((cursor) => cursor.close())
+    this.#cursors = [...this.#cursors, ...fresh]
+    for (const cursor of fresh) this.#byTrigger.set(cursor.trigger, cursor)
+    if (this.#started) this.#runAll(fresh.filter((cursor) => !this.#joins(cursor)))
+    this.wake() // a reader may have waited for room, which the newcomers have
+  }
+
+  /** Reads nothing more for these cursors; what they have under way may still end. */
+  detach(cursors: readonly Cursor[]): void {
+    for (const reader of this.#readers) {
+      for (const cursor of cursors) reader.cursors.delete(cursor)
     }
-    this.#run(group)
+    this.wake()
   }
 
   /** Reads nothing more for this cursor; its place stays until it is replaced. */
   withdraw(cursor: Cursor): void {
     cursor.close()
-    for (const reader of this.#readers) reader.cursors.delete(cursor)
-    this.wake()
+    this.detach([cursor])
+  }
+
+  /** Cursors of triggers that have gone. */
+  remove(gone: readonly Cursor[]): void {
+    for (const cursor of gone) {
+      cursor.close()
+      this.#byTrigger.delete(cursor.trigger)
+    }
+    this.detach(gone)
+    const left = new Set(gone)
+    this.#cursors = this.#cursors.filter((cursor) => !left.has(cursor))
   }
 
   /** Puts a fresh cursor in the place of one that could not start or go on. */
@@ -137,6 +154,36 @@ export class Partition {
     this.#stop.abort()
     this.wake()
     await Promise.all(this.#loops)
+  }
+
+  /** Together as far as they stand close to each other. */
+  #runAll(cursors: readonly Cursor[]): void {
+    const ordered = cursors.toSorted((a, b) => a.position - b.position)
+    let group: Cursor[] = []
+    for (const cursor of ordered) {
+      const first = group[0]
+      if (first !== undefined && cursor.position - first.position > SHARED_START_DISTANCE) {
+        this.#run(group)
+        group = []
+      }
+      group.push(cursor)
+    }
+    this.#run(group)
+  }
+
+  /** True where a reader comes by soon: the cursor skips what is before its place. */
+  #joins(cursor: Cursor): boolean {
+    // A batch may be on its way to that reader already.
+    if (!cursor.hasRoom(this.#options.maxCursorBytes())) return false
+    let nearest: Reader | undefined
+    for (const reader of this.#readers) {
+      if (reader.cursors.size === 0 || reader.position > cursor.position) continue
+      if (nearest === undefined || reader.position > nearest.position) nearest = reader
+    }
+    if (nearest === undefined) return false
+    if (cursor.position - nearest.position > SHARED_START_DISTANCE) return false
+    nearest.cursors.add(cursor)
+    return true
   }
 
   #run(cursors: Iterable<Cursor>): void {

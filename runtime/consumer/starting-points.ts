@@ -21,6 +21,8 @@ import type { Progress } from './watermark.ts'
 
 export interface StartingPoint {
   from: Progress
+  /** What its group has committed, where that is not `from`. */
+  committed?: Progress
   /** Why the trigger cannot start here. */
   trouble?: string
   /** The trouble may pass by itself: ask again. Without, a person has to decide. */
@@ -28,6 +30,13 @@ export interface StartingPoint {
 }
 
 export type StartingPoints = (trigger: TriggerManifest, at: TopicPartition) => StartingPoint
+
+/** Where triggers stood that are replaced by others of the same group; by `placeKey`. */
+export type Places = Map<string, StartingPoint>
+
+export function placeKey({ group }: Pick<TriggerManifest, 'group'>, at: TopicPartition): string {
+  return `${group} ${partitionKey(at)}`
+}
 
 /** What finding a place takes; with `exactlyOnce` reads and commits are those of a transaction. */
 export type StartLog = Pick<Broker, 'topics' | 'ranges'> & {
@@ -61,7 +70,7 @@ export async function startingPoints(
       points.set(`${trigger.group} ${key}`, point)
     }
   })
-  return (trigger, where) => points.get(`${trigger.group} ${partitionKey(where)}`) as StartingPoint
+  return (trigger, where) => points.get(placeKey(trigger, where)) as StartingPoint
 }
 
 /** The points of one trigger. A group that refuses us holds up no other trigger. */

@@ -129,6 +129,12 @@ export interface JoinOptions {
 export interface Membership {
   readonly memberId: string
   assignments(): readonly Assignment[]
+  /**
+   * Asks for partitions of these topics from now on, instead of those before; resolves with the assignment
+   * that follows from it, or with the end of the membership. On Kafka the group forms anew for it, so that
+   * `rebalancing` comes before.
+   */
+  subscribe(topics: readonly string[]): Promise<void>
   /** Gives every partition back and leaves. Commit before calling it. Idempotent. */
   leave(): Promise<void>
 }

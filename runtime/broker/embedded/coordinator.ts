@@ -9,19 +9,27 @@ const DEFAULT_REBALANCE_TIMEOUT_MS = 30_000
 /** Each opening of the log has so many epochs to itself. */
 const EPOCHS_A_GENERATION = 2 ** 32
 
+interface MemberHooks {
+  leave: (member: Member) => void
+  /** Shares the partitions out once more; resolves when that is done. */
+  share: () => Promise<void>
+}
+
 export class Member implements Membership {
   readonly memberId = randomUUID()
   readonly options: JoinOptions
-  readonly #leave: (member: Member) => void
+  readonly #hooks: MemberHooks
   /** Resolves when the member has left, so that nobody waits for its listener any longer. */
   readonly gone: Promise<void>
   #setGone: () => void = () => {}
   #owned = new Map<string, Assignment>()
   #isAlive = true
+  #topics: readonly string[]
 
-  constructor(options: JoinOptions, leave: (member: Member) => void) {
+  constructor(options: JoinOptions, hooks: MemberHooks) {
     this.options = options
-    this.#leave = leave
+    this.#hooks = hooks
+    this.#topics = options.topics
     this.gone = new Promise((resolve) => (this.#setGone = resolve))
   }
 
@@ -33,10 +41,19 @@ export class Member implements Membership {
     return [...this.#owned.values()]
   }
 
+  get topics(): readonly string[] {
+    return this.#topics
+  }
+
+  async subscribe(topics: readonly string[]): Promise<void> {
+    this.#topics = topics
+    if (this.#isAlive) await Promise.race([this.#hooks.share(), this.gone])
+  }
+
   async leave(): Promise<void> {
     if (!this.#isAlive) return
     this.end()
-    this.#leave(this)
+    this.#hooks.leave(this)
   }
 
   end(): void {
@@ -46,7 +63,7 @@ export class Member implements Membership {
   }
 
   wants(at: TopicPartition): boolean {
-    return this.options.topics.includes(at.topic)
+    return this.#topics.includes(at.topic)
   }
 
   owns(at: TopicPartition): boolean {
@@ -100,10 +117,13 @@ export class Coordinator {
   /** Resolves when the member has its first assignment. */
   async join(options: JoinOptions): Promise<Membership> {
     const group = this.#groupOf(options.group)
-    const member = new Member(options, (left) => this.#remove(group, left))
+    const member = new Member(options, {
+      leave: (left) => this.#remove(group, left),
+      share: () => this.#rebalance(group),
+    })
     await new Promise<void>((joined) => {
       group.joining.push({ member, joined })
-      this.#rebalance(group)
+      void this.#rebalance(group)
     })
     return member
   }
@@ -116,8 +136,8 @@ export class Coordinator {
   /** A new topic: those who asked for it share it out. */
   topicAdded(topic: string): void {
     for (const group of this.#groups.values()) {
-      if (group.members.some((member) => member.options.topics.includes(topic))) {
-        this.#rebalance(group)
+      if (group.members.some((member) => member.topics.includes(topic))) {
+        void this.#rebalance(group)
       }
     }
   }
@@ -146,12 +166,13 @@ export class Coordinator {
 
   #remove(group: Group, member: Member): void {
     group.members = group.members.filter((other) => other !== member)
-    this.#rebalance(group)
+    void this.#rebalance(group)
   }
 
-  #rebalance(group: Group): void {
+  #rebalance(group: Group): Promise<void> {
     group.isStale = true
     group.round ??= this.#rounds(group)
+    return group.round
   }
 
   async #rounds(group: Group): Promise<void> {
@@ -193,7 +214,7 @@ export class Coordinator {
 
   #sharesOf(group: Group): Map<Member, TopicPartition[]> {
     const members = [...group.members, ...group.joining.map(({ member }) => member)]
-    const topics = new Set(members.flatMap((member) => member.options.topics))
+    const topics = new Set(members.flatMap((member) => member.topics))
     const partitions = [...topics].sort().flatMap((topic) => this.#partitionsOf(topic))
     return assignSticky(partitions, members)
   }

@@ -53,7 +53,6 @@ type Turn = 'rebalance' | 'lost'
 
 export class KafkaMembership implements Membership {
   readonly group: string
-  readonly #topics: readonly string[]
   readonly #listener: MembershipListener
   readonly #context: MembershipContext
   readonly #requests: GroupRequests
@@ -62,6 +61,13 @@ export class KafkaMembership implements Membership {
   readonly #heartbeatIntervalMs: number
   readonly #owned = new OwnedPartitions()
   readonly #leaving = new AbortController()
+  #topics: readonly string[]
+  /** Those that it asked for when it joined last. */
+  #joinedFor: readonly string[] = []
+  /** Ends the wait for the next heartbeat. */
+  #resting = new AbortController()
+  /** Resolves when another state begins. */
+  #moved = Promise.withResolvers<void>()
   #memberId = ''
   #state: State = 'joining'
   /** Resolves when the state is no longer `joining`. */
@@ -93,6 +99,14 @@ export class KafkaMembership implements Membership {
     return this.#owned.list()
   }
 
+  async subscribe(topics: readonly string[]): Promise<void> {
+    this.#topics = topics
+    this.#resting.abort()
+    while (!this.#isOver() && this.#joinedFor !== this.#topics) {
+      await this.#moved.promise
+    }
+  }
+
   /** The member and generation of its last assignment, for commits in its own group. */
   identity(): { memberId: string; generation: number } {
     return { memberId: this.#memberId, generation: this.#owned.generation }
@@ -119,6 +133,7 @@ export class KafkaMembership implements Membership {
     this.#enter('left')
     this.#owned.lose()
     this.#leaving.abort()
+    this.#resting.abort()
     if (isMember) await this.#sayGoodbye()
     await this.#requests.close()
   }
@@ -211,8 +226,9 @@ export class KafkaMembership implements Membership {
   async #join(): Promise<void> {
     const owned = this.#owned.list()
     const { generation } = this.#owned
+    const topics = this.#topics
     const answer = await this.#requests.join(this.#memberId, {
-      topics: [...this.#topics],
+      topics: [...topics],
       owned,
       generation,
     })
@@ -225,6 +241,7 @@ export class KafkaMembership implements Membership {
     if (code !== CODE.none) return this.#syncRefused(code)
     if (this.#isOver()) return
     this.#owned.assign(assignment, answer.generationId)
+    this.#joinedFor = topics
     this.#enter('stable')
     this.#listener.assigned(this.#owned.list())
   }
@@ -269,7 +286,8 @@ export class KafkaMembership implements Membership {
     let aliveAt = Date.now()
     let checkedAt = Date.now()
     for (;;) {
-      await delay(this.#heartbeatIntervalMs, undefined, { signal: this.#leaving.signal })
+      await this.#nextHeartbeat()
+      if (this.#joinedFor !== this.#topics) return this.#drain()
       const code = await this.#heartbeat()
       if (code === CODE.none || code === CODE.rebalanceInProgress) aliveAt = Date.now()
       if (code === CODE.rebalanceInProgress) return this.#drain()
@@ -280,6 +298,16 @@ export class KafkaMembership implements Membership {
         if (await this.#partitionsChanged()) return this.#drain()
       }
     }
+  }
+
+  /** When it is due, or other topics are wanted. */
+  async #nextHeartbeat(): Promise<void> {
+    this.#leaving.signal.throwIfAborted()
+    if (this.#joinedFor !== this.#topics) return
+    this.#resting = new AbortController()
+    const { signal } = this.#resting
+    await delay(this.#heartbeatIntervalMs, undefined, { signal }).catch(() => {}) // woken
+    this.#leaving.signal.throwIfAborted()
   }
 
   /** The code of the answer; undefined when there was none. */
@@ -355,6 +383,8 @@ export class KafkaMembership implements Membership {
     }
     this.#state = state
     if (state !== 'joining') this.#settling.resolve()
+    this.#moved.resolve()
+    this.#moved = Promise.withResolvers<void>()
   }
 }
 

@@ -55,6 +55,31 @@ export function membershipContract(open: OpenBroker): void {
     await shared(rest, [3, 3])
   })
 
+  test('A member asks for other topics, and what stays keeps its epoch', async (t) => {
+    const { broker, topic, history, join } = await setting(t)
+    const other = await madeTopic(broker, 2)
+    const a = await join('a')
+    await shared([a], [4])
+    const before = epochsOf(a)
+    await a.membership.subscribe([topic, other])
+    assert.equal(epochsOf(a).size, 6)
+    for (const [key, epoch] of before) assert.equal(epochsOf(a).get(key), epoch, `${key} stayed`)
+    assert.equal(history.at(-1)?.partitions.length, 6)
+    await a.membership.subscribe([other])
+    assert.deepEqual([...epochsOf(a).keys()].sort(), [`${other}/0`, `${other}/1`])
+  })
+
+  test('Members that ask for different topics share what both ask for', async (t) => {
+    const { broker, topic, join } = await setting(t)
+    const other = await madeTopic(broker, 2)
+    const members = [await join('a'), await join('b')]
+    await shared(members, [2, 2])
+    await members[1]?.membership.subscribe([topic, other])
+    await shared(members, [3, 3])
+    await members[0]?.membership.subscribe([topic, other])
+    await shared(members, [3, 3])
+  })
+
   test('More members than partitions leave some without any', async (t) => {
     const { join } = await setting(t, 1)
     const members = [await join('a'), await join('b')]

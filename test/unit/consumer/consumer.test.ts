@@ -55,7 +55,12 @@ function fakeLog(): { broker: Broker; listener: () => MembershipListener; answer
     },
     join: async (options) => {
       joined = options
-      return { memberId: 'm', assignments: () => OWNED, leave: async () => {} }
+      return {
+        memberId: 'm',
+        assignments: () => OWNED,
+        leave: async () => {},
+        subscribe: async () => {},
+      }
     },
   }
   return {
@@ -88,6 +93,7 @@ function consumerOn(broker: Broker): { consumer: Consumer; seen: string[]; calls
     }),
     refuse: async () => 'quarantined',
     setPaused: () => {},
+    retire: async () => {},
     ensureTopics: async () => {},
     names: {
       retryTopic: (group) => `${group}.retry`,

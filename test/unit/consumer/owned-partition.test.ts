@@ -51,7 +51,7 @@ function bench(t: TestContext, given: Partial<TriggerManifest> = {}): Bench {
       {
         broker,
         group: 'millrace',
-        triggers: [trigger],
+        triggers: () => [trigger],
         assignment: { ...AT, epoch: 1 },
         transactors: new Transactors({ open: (options) => broker.transactor(options) }),
         fence: () => ({ membership: {} as Membership, epochs: new Map() }),
@@ -65,6 +65,7 @@ function bench(t: TestContext, given: Partial<TriggerManifest> = {}): Bench {
         settleDown: nothing,
         goOn: () => {},
         setPaused: () => {},
+        retire: nothing,
         names: {
           retryTopic: (group) => `${group}.retry`,
           transactionalId: () => 'id',

@@ -57,6 +57,26 @@ test('Who loses nothing is not asked to get ready', async () => {
   assert.deepEqual([asked, keysOf(first).length], [1, 4])
 })
 
+test('A member asks for other topics; those that stay keep their epoch, and nobody gets ready', async () => {
+  const { coordinator, topics } = setting()
+  topics.set('bills', 2)
+  let asked = 0
+  const listener = listening({ rebalancing: async () => void (asked += 1) })
+  const member = await coordinator.join({ group: 'g', topics: ['orders'], listener })
+  const epochs = new Map(member.assignments().map((one) => [partitionKey(one), one.epoch]))
+  await member.subscribe(['orders', 'bills'])
+  assert.equal(keysOf(member).length, 6)
+  for (const one of member.assignments()) {
+    if (one.topic === 'orders') assert.equal(one.epoch, epochs.get(partitionKey(one)))
+  }
+  assert.equal(asked, 0)
+  await member.subscribe(['bills'])
+  assert.deepEqual([keysOf(member).length, asked], [2, 1])
+  coordinator.close()
+  await member.subscribe(['orders'])
+  assert.deepEqual(keysOf(member), [])
+})
+
 test('A member may wait for a topic that is made later', async () => {
   const { coordinator, topics } = setting()
   const { promise, resolve } = Promise.withResolvers<number>()
