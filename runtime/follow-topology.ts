@@ -105,7 +105,10 @@ export class TopologyFollower {
     if (typeof config === 'string') {
       const { offset } = record
       this.#problem = `the configuration at offset ${offset} is not used: ${config}`
-      this.#options.log.error({ topic: this.#topic, offset, error: config }, 'configuration not used')
+      this.#options.log.error(
+        { topic: this.#topic, offset, error: config },
+        'configuration not used',
+      )
       return
     }
     this.#next = config
@@ -115,10 +118,10 @@ export class TopologyFollower {
   async #apply(): Promise<void> {
     const next = this.#next
     if (next === undefined || performance.now() < this.#tryAt) return
-    const { apply, log } = this.#options
+    const { log } = this.#options
     const { version, topology } = next
     try {
-      await apply(topology)
+      await this.#options.apply(topology)
       this.#next = undefined
       this.#appliedVersion = version
       this.#problem = undefined

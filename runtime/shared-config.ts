@@ -61,7 +61,11 @@ export function readConfig(record: LogRecord): SharedConfig | string {
     return `it has format ${JSON.stringify(format)} and this runtime reads ${FORMAT}; update it`
   }
   if (typeof version !== 'number' || !isTopology(topology)) return 'it is no configuration'
-  return { version, topology, resources: Array.isArray(resources) ? resources.filter(isRecord) : [] }
+  return {
+    version,
+    topology,
+    resources: Array.isArray(resources) ? resources.filter(isRecord) : [],
+  }
 }
 
 /** Whether its lists are lists; what stands in them is checked where it is applied. */

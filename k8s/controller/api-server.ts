@@ -96,7 +96,7 @@ export class ApiServer {
     }
     const url = new URL(`${this.#config.getCurrentCluster()?.server ?? ''}${path}`)
     const send = url.protocol === 'http:' ? request : requestSecurely
-    return await new Promise((resolve, reject) => {
+    return new Promise((resolve, reject) => {
       const sent = send(url, { ...options, ...(signal ? { signal } : {}) }, resolve)
       sent.once('socket', (socket) => socket.setKeepAlive(true, KEEP_ALIVE_MS))
       sent.once('error', reject)

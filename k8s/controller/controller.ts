@@ -60,7 +60,10 @@ export function startController(options: ControllerOptions): Controller {
     },
   })
   return {
-    troubles: () => [...(lease.trouble === undefined ? [] : [lease.trouble]), ...(term?.troubles() ?? [])],
+    troubles: () => [
+      ...(lease.trouble === undefined ? [] : [lease.trouble]),
+      ...(term?.troubles() ?? []),
+    ],
     close: () => lease.close(),
   }
 }
@@ -87,7 +90,10 @@ class Term {
   }
 
   troubles(): string[] {
-    return [...(this.#trouble === undefined ? [] : [this.#trouble]), ...(this.#watch?.troubles() ?? [])]
+    return [
+      ...(this.#trouble === undefined ? [] : [this.#trouble]),
+      ...(this.#watch?.troubles() ?? []),
+    ]
   }
 
   /** Until the signal aborts, or another controller has taken over the log. */
@@ -188,7 +194,9 @@ class Term {
       if (problems === undefined) {
         log.info({ resource: name, note: text }, 'a resource runs with a difference')
       } else {
-        const stays = settled.used.has(name) ? 'the version before stays in force' : 'it is left out'
+        const stays = settled.used.has(name)
+          ? 'the version before stays in force'
+          : 'it is left out'
         log.warn({ resource: name, problem: text }, `a resource is wrong; ${stays}`)
         const message = `${text}; ${stays}`
         await this.#reporter.report(object, { type: 'Warning', reason: 'NotApplied', message })

@@ -30,7 +30,9 @@ export class EventReporter {
   async report(object: KubernetesObject, { type, reason, message }: Report): Promise<void> {
     const { name, namespace, uid, resourceVersion } = metadataOf(object)
     const now = new Date().toISOString()
-    const digest = createHash('sha256').update(`${now} ${String(uid)} ${message}`).digest('hex')
+    const digest = createHash('sha256')
+      .update(`${now} ${String(uid)} ${message}`)
+      .digest('hex')
     const event = {
       apiVersion: 'v1',
       kind: 'Event',

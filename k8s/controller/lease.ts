@@ -76,7 +76,8 @@ export class Lease {
       } catch (error) {
         if (signal.aborted) return
         this.#trouble = `the lease ${this.#options.name} cannot be had: ${(error as Error).message}`
-        if (failures > 0) this.#options.log.warn({ error: this.#trouble }, 'no leader; trying again')
+        if (failures > 0)
+          this.#options.log.warn({ error: this.#trouble }, 'no leader; trying again')
         await backOff(failures++, signal)
       }
     }

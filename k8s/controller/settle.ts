@@ -10,7 +10,7 @@ import { isMillraceError } from '../../runtime/errors.ts'
 import { topologyOf } from '../../runtime/topology.ts'
 import { compileResources } from '../read/compile.ts'
 import { isFinding, resourceOf } from '../read/resource-of.ts'
-import type { Finding } from '../read/resource.ts'
+import type { Finding, Resource } from '../read/resource.ts'
 import { metadataOf, type KubernetesObject } from './watch-kind.ts'
 
 export interface SettleOptions {
@@ -57,7 +57,10 @@ export function settle(
     if (errors.length === 0) {
       return { topology, used, problems, notes: findings }
     }
-    const blamed = lowest(Map.groupBy(errors, ({ place }) => place), used)
+    const blamed = lowest(
+      Map.groupBy(errors, ({ place }) => place),
+      used,
+    )
     if (blamed.size === 0) return { unsettled: errors }
     for (const [name, own] of blamed) {
       const isNewest = !problems.has(name)
@@ -82,8 +85,8 @@ function compile(
   functions: readonly FunctionManifest[],
 ): { topology: Topology; findings: Finding[] } {
   const read = [...used].map(([name, object]) => resourceOf(object, name))
-  const unread = read.filter((one) => isFinding(one))
-  const resources = read.filter((one) => !isFinding(one))
+  const unread = read.filter((one): one is Finding => isFinding(one))
+  const resources = read.filter((one): one is Resource => !isFinding(one))
   const { topology, findings } = compileResources(resources, { functions, services: new Map() })
   const clashes = findings.some(({ severity }) => severity === 'error')
     ? []

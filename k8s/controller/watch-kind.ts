@@ -182,7 +182,7 @@ export class KindWatch {
   }
 
   #learn(objects: Map<string, KubernetesObject>, trouble: KindTrouble | undefined): void {
-    const { log, what, changed } = this.#options
+    const { log, what } = this.#options
     const isNews = this.#trouble?.is !== trouble?.is
     const isDifferent = isNews || !sameVersions(this.#objects, objects)
     this.#objects = objects
@@ -191,7 +191,7 @@ export class KindWatch {
     if (isNews && trouble?.is === 'absent') {
       log.info({ kind: what }, 'the cluster does not have this kind; looking again')
     }
-    if (isDifferent) changed()
+    if (isDifferent) this.#options.changed()
   }
 
   #failed(error: unknown): void {
@@ -240,8 +240,7 @@ function textOf(value: unknown): string {
 }
 
 function withQuery(path: string, query: Record<string, string | number>): string {
-  const parameters = new URLSearchParams(
-    Object.entries(query).map(([name, value]) => [name, String(value)]),
-  )
+  const parameters = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) parameters.set(name, String(value))
   return `${path}${path.includes('?') ? '&' : '?'}${parameters.toString()}`
 }

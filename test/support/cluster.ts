@@ -80,7 +80,10 @@ interface Files {
 }
 
 async function writeFiles(root: string, tokens: { admin: string }): Promise<Files> {
-  const files = { tokens: path.join(root, 'tokens.csv'), signingKey: path.join(root, 'signing.pem') }
+  const files = {
+    tokens: path.join(root, 'tokens.csv'),
+    signingKey: path.join(root, 'signing.pem'),
+  }
   // The group that may do everything.
   await writeFile(files.tokens, `${tokens.admin},admin,admin,"system:masters"\n`)
   const { privateKey } = generateKeyPairSync('rsa', {
@@ -96,12 +99,18 @@ async function writeFiles(root: string, tokens: { admin: string }): Promise<File
 async function startEtcd(root: string, port: number, peerPort: number): Promise<Program> {
   const url = `http://127.0.0.1:${port}`
   const peer = `http://127.0.0.1:${peerPort}`
-  const etcd = startProgram(path.join(root, 'etcd.log'), 'etcd', [
-    ...['--data-dir', path.join(root, 'etcd'), '--name', 'test'],
-    ...['--listen-client-urls', url, '--advertise-client-urls', url],
-    ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
-    ...['--initial-cluster', `test=${peer}`, '--unsafe-no-fsync'],
-  ])
+  const flags = {
+    'data-dir': path.join(root, 'etcd'),
+    name: 'test',
+    'listen-client-urls': url,
+    'advertise-client-urls': url,
+    'listen-peer-urls': peer,
+    'initial-advertise-peer-urls': peer,
+    'initial-cluster': `test=${peer}`,
+    // A test's data need not outlive the machine.
+    'unsafe-no-fsync': 'true',
+  }
+  const etcd = startProgram(path.join(root, 'etcd.log'), 'etcd', flags)
   await etcd.until(async () => (await fetch(`${url}/health`)).ok)
   return etcd
 }
@@ -114,16 +123,22 @@ async function startApiServer(at: {
   etcd: string
 }): Promise<Program> {
   const { binary, root, files, port, etcd } = at
-  const api = startProgram(path.join(root, 'kube-apiserver.log'), binary, [
-    ...['--etcd-servers', etcd, '--secure-port', String(port), '--bind-address', '127.0.0.1'],
-    ...['--cert-dir', path.join(root, 'certificates'), '--token-auth-file', files.tokens],
-    ...['--authorization-mode', 'RBAC', '--endpoint-reconciler-type', 'none'],
-    ...['--service-account-issuer', 'https://millrace.test', '--service-cluster-ip-range', '10.0.0.0/24'],
-    ...['--service-account-key-file', files.signingKey],
-    ...['--service-account-signing-key-file', files.signingKey],
-    // No controller makes default service accounts here, which this one would wait for.
-    ...['--disable-admission-plugins', 'ServiceAccount'],
-  ])
+  const flags = {
+    'etcd-servers': etcd,
+    'secure-port': String(port),
+    'bind-address': '127.0.0.1',
+    'cert-dir': path.join(root, 'certificates'),
+    'token-auth-file': files.tokens,
+    'authorization-mode': 'RBAC',
+    'endpoint-reconciler-type': 'none',
+    'service-account-issuer': 'https://millrace.test',
+    'service-account-key-file': files.signingKey,
+    'service-account-signing-key-file': files.signingKey,
+    'service-cluster-ip-range': '10.0.0.0/24',
+    // Nothing makes default service accounts here, which this plugin would wait for.
+    'disable-admission-plugins': 'ServiceAccount',
+  }
+  const api = startProgram(path.join(root, 'kube-apiserver.log'), binary, flags)
   await api.until(() => isReady(port))
   return api
 }
@@ -200,7 +215,8 @@ wait $pid
 kill $watch
 `
 
-function startProgram(log: string, command: string, args: string[]): Program {
+function startProgram(log: string, command: string, flags: Record<string, string>): Program {
+  const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`)
   const shell = spawn('sh', ['-c', `exec 3<&0\n${WATCHDOG}`, 'sh', command, ...args], {
     stdio: ['pipe', 'pipe', 'ignore'],
     env: { PATH: process.env['PATH'], LOG: log },
