@@ -1,10 +1,10 @@
 /** What the cluster tests share: a cluster per file, the guide's resources, a runtime with its controller. */
-import { after, before } from 'node:test'
+import { after, before, type TestContext } from 'node:test'
 import { join } from 'node:path'
 import { clusterAvailability } from './cluster-install.ts'
 import { startCluster, type Cluster } from './cluster.ts'
 import { post } from './http-post.ts'
-import type { RunningRuntime } from './project.ts'
+import { project, type Project, type RunningRuntime } from './project.ts'
 
 const REPOSITORY = join(import.meta.dirname, '..', '..')
 
@@ -83,7 +83,12 @@ data:
 `
 
 /** A trigger for one type that leads to the Knative Service of that name. */
-export function trigger(name: string, type: string, service: string): string {
+export function trigger(
+  name: string,
+  type: string,
+  service: string,
+  broker = 'kafka-broker',
+): string {
   return `
 apiVersion: eventing.knative.dev/v1
 kind: Trigger
@@ -91,7 +96,7 @@ metadata:
   name: ${name}
   namespace: events
 spec:
-  broker: kafka-broker
+  broker: ${broker}
   filter:
     attributes:
       type: ${type}
@@ -103,14 +108,37 @@ spec:
 `
 }
 
-/** A function that takes whatever it is given; its own trigger meets nothing. */
-export function functionSource(): string {
-  return `
+/**
+ * A built project of two functions that take whatever they are given; their own triggers meet nothing. Its
+ * runtimes are stopped, not killed: a controller that is killed leaves its lease to run out.
+ */
+export async function clusterProject(t: TestContext): Promise<Project> {
+  const source = `
     export const metadata = {
       triggers: [{ broker: 'events/unused', filters: [{ exact: { type: 'never' } }] }],
     }
     export function handler() {}
   `
+  const running: RunningRuntime[] = []
+  const hooks: Array<() => Promise<void>> = []
+  t.after(async () => {
+    await Promise.all(running.map((runtime) => runtime.end('SIGTERM')))
+    for (const hook of hooks) await hook()
+  })
+  const p = await project(
+    { after: (hook) => void hooks.push(hook as () => Promise<void>) },
+    { 'order-processor.ts': source, 'premium-processor.ts': source },
+  )
+  const { code, stderr } = await p.fn(['build'])
+  if (code !== 0) throw new Error(stderr)
+  return {
+    ...p,
+    async start(...how) {
+      const runtime = await p.start(...how)
+      running.push(runtime)
+      return runtime
+    },
+  }
 }
 
 /** How many events ended as `acked` for `events/{name}` in this process. */
@@ -130,7 +158,11 @@ export async function acked(runtime: RunningRuntime, name: string): Promise<numb
 let sent = 0
 
 /** Sends one event; the status says whether its broker is known. */
-export async function send(ingress: string, type: string): Promise<number> {
+export async function send(
+  ingress: string,
+  type: string,
+  broker = 'kafka-broker',
+): Promise<number> {
   const event = { specversion: '1.0', id: `e${(sent += 1)}`, source: '/cluster', type }
-  return (await post(`${ingress}/events/kafka-broker`, JSON.stringify(event))).status
+  return (await post(`${ingress}/events/${broker}`, JSON.stringify(event))).status
 }

@@ -1,17 +1,17 @@
-/** `kubectl apply` at a real API server, and what a running runtime makes of it. */
+/** `kubectl apply` at a real API server, and what a runtime on the embedded log makes of it. */
 import assert from 'node:assert/strict'
 import { describe, test, type TestContext } from 'node:test'
 import {
   BROKER,
   acked,
   clusterForTests,
-  functionSource,
+  clusterProject,
   installDefinitions,
   send,
   trigger,
 } from '../../support/cluster-fixture.ts'
 import { eventually } from '../../support/eventually.ts'
-import { project, type Project, type RunningRuntime } from '../../support/project.ts'
+import type { Project, RunningRuntime } from '../../support/project.ts'
 
 /** What is promised between an apply and its effect. */
 const EFFECT_MS = 2_000
@@ -23,11 +23,7 @@ describe('a cluster', { concurrency: 1 }, () => {
 
   /** One process with all roles, on the embedded log. */
   async function running(t: TestContext): Promise<{ runtime: RunningRuntime; p: Project }> {
-    const p = await project(t, {
-      'order-processor.ts': functionSource(),
-      'premium-processor.ts': functionSource(),
-    })
-    assert.equal((await p.fn(['build'])).code, 0)
+    const p = await clusterProject(t)
     return { p, runtime: await start(p) }
   }
 
@@ -95,6 +91,9 @@ describe('a cluster', { concurrency: 1 }, () => {
         }, 'the deleted trigger handles nothing')
         return performance.now() - startedAt
       })
+      const before = await acked(runtime, 'order-events')
+      for (let turn = 0; turn < 10; turn += 1) await untilHandled(runtime, 'high-value-orders')
+      assert.equal(await acked(runtime, 'order-events'), before)
     },
   )
 
@@ -111,7 +110,12 @@ describe('a cluster', { concurrency: 1 }, () => {
         'broker: kafka-broker',
         'broker: kafka-broker\n  delivery: {retry: -1}',
       )
-      await apply(broken, HIGH_VALUE)
+      // This broker names a ConfigMap that the controller may not read: its own matter, too.
+      const other = BROKER.replace('name: kafka-broker\n', 'name: other\n').replaceAll(
+        'name: kafka-broker-config',
+        'name: somebody-elses-config',
+      )
+      await apply(broken, other, HIGH_VALUE)
       await untilHandled(runtime, 'high-value-orders')
       await untilHandled(runtime, 'order-events')
       assert.match(runtime.output(), /Trigger events\/order-events/)
