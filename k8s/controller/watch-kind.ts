@@ -41,6 +41,7 @@ const WATCH_S = 240
 const IDLE_MS = 90_000
 const RELIST_MS = 600_000
 const PAUSE_MS = 100
+const GONE = 'the server has forgotten the version that was seen last; listing again'
 /** How soon a CRD that is installed later is seen. */
 const ABSENT_MS = 3_000
 /** A server that starts may not know its CRDs yet: what was there is gone only after so many answers. */
@@ -58,6 +59,8 @@ export class KindWatch {
   #version = ''
   /** In a row. */
   #failures = 0
+  /** The last failure that people were told; none while all is well. */
+  #said: string | undefined
 
   constructor(options: KindWatchOptions) {
     this.#options = options
@@ -101,7 +104,8 @@ export class KindWatch {
         if (signal.aborted) return
         // A broken connection leaves the version good; whatever the server itself refuses does not.
         if (error instanceof RefusedError) relistAt = 0
-        if (!isGone(error)) this.#failed(error)
+        if (isGone(error)) this.#options.log.debug({ kind: this.what }, GONE)
+        else this.#failed(error)
         await backOff(this.#failures++, signal)
       }
     }
@@ -166,6 +170,7 @@ export class KindWatch {
     for await (const line of this.#options.api.lines(url, { idleMs: IDLE_MS, signal })) {
       this.#take(line)
       this.#failures = 0
+      this.#said = undefined
     }
   }
 
@@ -204,9 +209,11 @@ export class KindWatch {
       this.#trouble = { is: 'unknown', reason }
     }
     const fields = { kind: what, error: reason }
-    // A server that restarts breaks every watch once: that is no matter yet.
-    if (this.#failures === 0 && !isForbidden) log.debug(fields, 'a watch broke; going on')
-    else log.warn(fields, 'the API server cannot be followed; trying again')
+    // A server that restarts breaks every watch once: that is no matter yet. The rest is said once.
+    const isNews = reason !== this.#said && (this.#failures > 0 || isForbidden)
+    if (isNews) this.#said = reason
+    if (isNews) log.warn(fields, 'the API server cannot be followed; trying again')
+    else log.debug(fields, 'a watch broke; going on')
   }
 }
 
