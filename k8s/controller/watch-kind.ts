@@ -41,6 +41,8 @@ const WATCH_S = 240
 const IDLE_MS = 90_000
 const RELIST_MS = 600_000
 const PAUSE_MS = 100
+/** Such as a version from a time before etcd was restored, which the server waits for. */
+const FAILURES_BEFORE_RELIST = 10
 const GONE = 'the server has forgotten the version that was seen last; listing again'
 /** How soon a CRD that is installed later is seen. */
 const ABSENT_MS = 3_000
@@ -102,8 +104,8 @@ export class KindWatch {
         await pause(PAUSE_MS, signal)
       } catch (error) {
         if (signal.aborted) return
-        // A broken connection leaves the version good; whatever the server itself refuses does not.
-        if (error instanceof RefusedError) relistAt = 0
+        // A broken connection, or a server that starts or is busy, leaves the version good.
+        if (isRefusal(error) || this.#failures >= FAILURES_BEFORE_RELIST) relistAt = 0
         if (isGone(error)) this.#options.log.debug({ kind: this.what }, GONE)
         else this.#failed(error)
         await backOff(this.#failures++, signal)
@@ -224,6 +226,10 @@ export function metadataOf(object: KubernetesObject): Record<string, unknown> {
 function keyOf(object: KubernetesObject): string {
   const { namespace, name } = metadataOf(object)
   return `${textOf(namespace)}/${textOf(name)}`
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof RefusedError && error.status < 500 && error.status !== 429
 }
 
 function isGone(error: unknown): boolean {
