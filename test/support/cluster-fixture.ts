@@ -46,9 +46,9 @@ export function clusterForTests(): ClusterForTests {
 }
 
 /** As users install them, in a cluster without Knative. */
-export async function installDefinitions({ kubectl }: Cluster): Promise<void> {
-  await kubectl(['apply', '-f', join(REPOSITORY, 'k8s', 'crds')])
-  await kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=20s'])
+export async function installDefinitions(cluster: Cluster): Promise<void> {
+  await cluster.kubectl(['apply', '-f', join(REPOSITORY, 'k8s', 'crds')])
+  await cluster.kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=20s'])
 }
 
 /** A broker with its ConfigMap, as the guide has them. */

@@ -34,8 +34,11 @@ export function clusterAvailability(): ClusterAvailability {
  * Builds the API server unless it is there, and resolves with its path. Several processes may call it
  * at once; one of them builds.
  */
-export async function installApiServer(): Promise<string> {
-  await onceAcrossProcesses(apiServerBinary(), buildApiServer)
+export async function installApiServer(onBuild: () => void = () => {}): Promise<string> {
+  await onceAcrossProcesses(apiServerBinary(), (target) => {
+    onBuild()
+    return buildApiServer(target)
+  })
   return apiServerBinary()
 }
 

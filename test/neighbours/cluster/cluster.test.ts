@@ -28,10 +28,8 @@ describe('a cluster', { concurrency: 1 }, () => {
   }
 
   function start(p: Project): Promise<RunningRuntime> {
-    return p.start([
-      ...['--role', 'ingress,worker,controller', '--resources-from', 'cluster'],
-      ...['--namespace', 'events', '--kubeconfig', given.controller],
-    ])
+    const flags = '--role ingress,worker,controller --resources-from cluster --namespace events'
+    return p.start([...flags.split(' '), '--kubeconfig', given.controller])
   }
 
   async function apply(...documents: string[]): Promise<void> {
@@ -119,14 +117,17 @@ describe('a cluster', { concurrency: 1 }, () => {
       await untilHandled(runtime, 'high-value-orders')
       await untilHandled(runtime, 'order-events')
       assert.match(runtime.output(), /Trigger events\/order-events/)
-      const event = await eventually(
-        () =>
-          given.cluster.kubectl([
-            ...['get', 'events', '-n', 'events', '-o', 'jsonpath={.items[*].message}'],
-            ...['--field-selector', 'involvedObject.name=order-events,reason=NotApplied'],
-          ]),
-        'the Event is there',
-      )
+      const selector = '--field-selector=involvedObject.name=order-events,reason=NotApplied'
+      const events = [
+        'get',
+        'events',
+        '-n',
+        'events',
+        '-o',
+        'jsonpath={.items[*].message}',
+        selector,
+      ]
+      const event = await eventually(() => given.cluster.kubectl(events), 'the Event is there')
       assert.match(event, /spec\.delivery\.retry: .*the version before stays in force/)
 
       assert.equal(await runtime.end('SIGTERM'), 0)

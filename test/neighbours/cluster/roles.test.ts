@@ -37,12 +37,10 @@ test(
       await copy.copyBuild(p)
       return copy
     }
+    const flags = (role: string): string =>
+      `--role ${role} --resources-from cluster --namespace events --partitions 2 --replication-factor 1 --brokers ${kafka.cluster.bootstrap} --kubeconfig ${role === 'controller' ? given.controller : '/not/there'}`
     const start = (from: Project, role: string): Promise<RunningRuntime> =>
-      from.start([
-        ...['--role', role, '--resources-from', 'cluster', '--namespace', 'events'],
-        ...['--kubeconfig', role === 'controller' ? given.controller : '/nobody/has/this'],
-        ...['--brokers', kafka.cluster.bootstrap, '--replication-factor', '1', '--partitions', '2'],
-      ])
+      from.start(flags(role).split(' '))
     const [secondDir, workerDir, ingressDir] = [await another(), await another(), await another()]
     const [first, worker, ingress] = await Promise.all([
       start(p, 'controller'),

@@ -81,10 +81,9 @@ test(
 
     // A process that is gone without a word: its record stays, and nobody renews it.
     await other.lease.close()
-    await given.cluster.kubectl([
-      ...['patch', 'lease', 'test-lease', '-n', 'events', '--type', 'merge'],
-      ...['-p', '{"spec":{"holderIdentity":"gone"}}'],
-    ])
+    const gone = '{"spec":{"holderIdentity":"gone"}}'
+    const patch = `patch lease test-lease -n events --type merge -p ${gone}`
+    await given.cluster.kubectl(patch.split(' '))
     const startedAt = performance.now()
     const heir = holder(t, 'heir')
     await eventually(() => heir.leads(), 'the heir leads')
