@@ -70,16 +70,21 @@ export class ApiServer {
     if (response.statusCode !== 200) {
       throw new RefusedError(response.statusCode ?? 0, parsed(await readAll(response)))
     }
-    response.setTimeout(idleMs, () => {
+    // Not the socket's own timeout: the socket is used again, and would keep every listener.
+    const idle = setTimeout(() => {
       response.destroy(new Error(`nothing came for ${idleMs / 1_000} s`))
-    })
+    }, idleMs).unref()
     let failure: Error | undefined
     // readline ends quietly when its input fails.
     response.on('error', (error) => (failure = error))
     try {
-      yield* createInterface({ input: response, crlfDelay: Infinity })
+      for await (const line of createInterface({ input: response, crlfDelay: Infinity })) {
+        idle.refresh()
+        yield line
+      }
       if (failure !== undefined) throw failure
     } finally {
+      clearTimeout(idle)
       response.destroy()
     }
   }

@@ -70,9 +70,9 @@ export class Lease {
         if (await this.#take()) {
           failures = 0
           await this.#hold()
-        } else {
-          await pause(LOOK_MS, signal)
         }
+        // Also after work that ended by itself: somebody else may have written, and gets a turn.
+        await pause(LOOK_MS, signal)
       } catch (error) {
         if (signal.aborted) return
         this.#trouble = `the lease ${this.#options.name} cannot be had: ${(error as Error).message}`

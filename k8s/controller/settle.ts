@@ -5,6 +5,7 @@
  */
 import type { FunctionManifest } from '../../runtime/contract/manifest.ts'
 import { triggerName } from '../../runtime/contract/manifest.ts'
+import { isRecord } from '../../runtime/contract/schema-problems.ts'
 import type { Topology } from '../../runtime/contract/topology.ts'
 import { isMillraceError } from '../../runtime/errors.ts'
 import { topologyOf } from '../../runtime/topology.ts'
@@ -28,23 +29,7 @@ export interface Settled {
   notes: Finding[]
 }
 
-/**
- * What others stand on is judged first: a trigger is not to blame for a broker that is about to be
- * replaced by its last good version.
- */
-const RANKS: Readonly<Record<string, number>> = {
-  ConfigMap: 0,
-  Service: 0,
-  EventTransform: 0,
-  KafkaSink: 0,
-  Broker: 1,
-  Channel: 1,
-  InMemoryChannel: 1,
-  KafkaChannel: 1,
-}
-const LAST_RANK = 2
-
-/** Undefined where an error is nobody's: that is a fault of Millrace, and `problems` are all errors. */
+/** `unsettled` where an error is of no resource, which would be a fault of Millrace. */
 export function settle(
   objects: readonly KubernetesObject[],
   { functions, lastGood }: SettleOptions,
@@ -57,11 +42,8 @@ export function settle(
     if (errors.length === 0) {
       return { topology, used, problems, notes: findings }
     }
-    const blamed = lowest(
-      Map.groupBy(errors, ({ place }) => place),
-      used,
-    )
-    if (blamed.size === 0) return { unsettled: errors }
+    const blamed = [...Map.groupBy(errors, ({ place }) => place)].filter(([name]) => used.has(name))
+    if (blamed.length === 0) return { unsettled: errors }
     for (const [name, own] of blamed) {
       const isNewest = !problems.has(name)
       if (isNewest) problems.set(name, own)
@@ -91,7 +73,8 @@ function compile(
   const clashes = findings.some(({ severity }) => severity === 'error')
     ? []
     : clashesWith(functions, topology)
-  return { topology, findings: [...unread, ...findings, ...clashes] }
+  const orphans = withoutBroker(used, functions)
+  return { topology, findings: [...unread, ...orphans, ...findings, ...clashes] }
 }
 
 /** Triggers that say something else than the metadata of a function says under the same name. */
@@ -117,15 +100,23 @@ function clashesWith(functions: readonly FunctionManifest[], topology: Topology)
     : [{ severity: 'error', place: 'the cluster', field: '', message: all }]
 }
 
-/** The errors of those resources that stand on none of the others. */
-function lowest(
-  errors: ReadonlyMap<string, Finding[]>,
+/**
+ * Files may leave out a broker that stands elsewhere; in a cluster there is no elsewhere, but for the
+ * brokers of the functions.
+ */
+function withoutBroker(
   used: ReadonlyMap<string, KubernetesObject>,
-): Map<string, Finding[]> {
-  const ranked = [...errors].flatMap(([name, own]) => {
-    const object = used.get(name)
-    return object ? [{ name, own, rank: RANKS[String(object['kind'])] ?? LAST_RANK }] : []
+  functions: readonly FunctionManifest[],
+): Finding[] {
+  const ofFunctions = new Set(
+    functions.flatMap(({ triggers }) => triggers.map((one) => one.broker)),
+  )
+  return [...used].flatMap(([name, object]): Finding[] => {
+    const spec = object['kind'] === 'Trigger' && isRecord(object['spec']) ? object['spec'] : {}
+    if (typeof spec['broker'] !== 'string') return []
+    const broker = `${String(metadataOf(object)['namespace'])}/${spec['broker']}`
+    if (used.has(`Broker ${broker}`) || ofFunctions.has(broker)) return []
+    const message = `there is no Broker ${broker} in the cluster, or it is left out`
+    return [{ severity: 'error', place: name, field: 'spec.broker', message }]
   })
-  const rank = Math.min(...ranked.map((one) => one.rank))
-  return new Map(ranked.filter((one) => one.rank === rank).map(({ name, own }) => [name, own]))
 }

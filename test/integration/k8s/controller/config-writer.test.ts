@@ -36,8 +36,10 @@ function follow(
   t: TestContext,
   broker: Broker,
   refuse: (topology: Topology) => boolean = () => false,
-): { follower: TopologyFollower; applied: string[] } {
+): { follower: TopologyFollower; applied: string[]; errors: string[] } {
   const applied: string[] = []
+  const errors: string[] = []
+  const error = (...args: [unknown, string?]): void => void errors.push(JSON.stringify(args))
   const follower = new TopologyFollower({
     broker,
     ...AT,
@@ -45,10 +47,10 @@ function follow(
       if (refuse(topology)) throw new MillraceError('FN_NAME_CLASH', 'refused')
       applied.push(topology.brokers.map(({ name }) => name).join())
     },
-    log: SILENT,
+    log: { ...SILENT, error },
   })
   t.after(() => follower.close())
-  return { follower, applied }
+  return { follower, applied, errors }
 }
 
 function topology(name: string): Topology {
@@ -74,8 +76,8 @@ test('the same topology again is not written, and another deployment is not foll
   const writer = await openWriter(t, broker)
   await writer.write(topology('a'), [])
   assert.equal(await writer.write(topology('a'), [{ kind: 'Trigger' }]), 1)
-  await (await openWriter(t, broker, 'other')).write(topology('x'), [])
   await writer.write(topology('b'), [])
+  await (await openWriter(t, broker, 'other')).write(topology('x'), [])
   const { follower, applied } = follow(t, broker)
   await eventually(() => follower.version === 2, 'the newest is in force')
   assert.deepEqual(applied, ['b'])
@@ -96,11 +98,17 @@ test('a second writer goes on where the first one was, which writes nothing more
 test('what cannot be applied or read leaves in force what was', async (t) => {
   const broker = await openLog(t)
   const writer = await openWriter(t, broker)
-  const { follower, applied } = follow(t, broker, ({ brokers }) => brokers[0]?.name === 'bad')
+  const { follower, applied, errors } = follow(
+    t,
+    broker,
+    ({ brokers }) => brokers[0]?.name === 'bad',
+  )
   await writer.write(topology('a'), [])
   await eventually(() => follower.version === 1, 'the first is in force')
   await writer.write(topology('bad'), [])
-  const garbage = [Buffer.from('{'), Buffer.from('{"format":99,"version":9,"topology":{}}')]
+  await eventually(() => errors.length === 1, 'the bad one was tried')
+  const future = JSON.stringify({ format: 99, version: 9, topology: topology('future') })
+  const garbage = [Buffer.from('{'), Buffer.from(future)]
   await appendAll(
     broker,
     garbage.map((value) => ({
@@ -111,6 +119,8 @@ test('what cannot be applied or read leaves in force what was', async (t) => {
       partitionBy: 0,
     })),
   )
+  await eventually(() => errors.length === 3, 'both were read')
+  assert.match(errors.join(), /this runtime reads 1; update it/)
   await writer.write(topology('c'), [])
   await eventually(() => follower.version === 3, 'the next good one is in force')
   assert.deepEqual(applied, ['a', 'c'])

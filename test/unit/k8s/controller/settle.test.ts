@@ -74,6 +74,13 @@ test('a trigger is not to blame for its broker: its new version counts beside th
   assert.deepEqual([...result.problems.keys()], ['Broker events/b'])
 })
 
+test('a trigger goes with its broker, also the version that was good', () => {
+  const result = settled([trigger('a')], [BROKER, trigger('a')])
+  assert.deepEqual(names(result), [])
+  const [finding] = result.problems.get('Trigger events/a') ?? []
+  assert.match(finding?.message ?? '', /no Broker events\/b/)
+})
+
 test('a trigger that says something else than a function of that name does is left out', () => {
   const where = { functionName: 'f', file: 'functions/f.ts' }
   const part = checkMetadata({ triggers: [{ name: 'a', broker: 'events/b' }] }, where)
