@@ -43,7 +43,8 @@ export function withConfigFlags(
 ): Command {
   for (const key of keys) {
     const { description, default: value, fallback, enum: choices } = keySchema(key)
-    const shown = fallback ?? (Array.isArray(value) ? 'none' : value)
+    const list = Array.isArray(value) ? value.join(',') || 'none' : value
+    const shown = fallback ?? list
     const option = new Option(
       `${flagOf(key)} <value>`,
       `${description} (default: ${String(shown)})`,

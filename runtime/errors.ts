@@ -86,6 +86,10 @@ export const ERRORS = {
 
   // configuration and names
   FN_CONFIG_INVALID: { retry: 'never', when: 'A flag, variable or configuration key is wrong.' },
+  FN_CLUSTER_CONFIG: {
+    retry: 'never',
+    when: 'The controller role finds no Kubernetes cluster: no kubeconfig, no service account.',
+  },
   FN_NAME_INVALID: {
     retry: 'never',
     when: 'A broker, trigger or function name that cannot be used.',

@@ -8,7 +8,7 @@ export interface RuntimeFile {
   pid: number
   version: string
   driver: 'kafka' | 'embedded'
-  /** Base addresses, for example `http://127.0.0.1:8080`. */
+  /** Base addresses, for example `http://127.0.0.1:8080`; the ingress's is empty where there is none. */
   ingress: string
   metrics: string
   /** Path of the admin socket. */

@@ -19,6 +19,7 @@ import type { FunctionBundle } from './contract/work.ts'
 import { isMillraceError } from './errors.ts'
 import { createIsolatePool } from './isolate/pool.ts'
 import { openPipeline, type Pipeline, type PipelineOptions } from './pipeline.ts'
+import { openClusterParts, servedBy, type ClusterParts } from './roles.ts'
 import type { TopologyChange } from './routes.ts'
 import type { DataCheck } from './schemas/data-check.ts'
 import { removeRuntimeFile, writeRuntimeFile } from './runtime-file.ts'
@@ -41,7 +42,7 @@ export interface StartOptions {
 
 export interface Runtime {
   driver: Broker['driver']
-  /** Base addresses. */
+  /** Base addresses; empty without the role `ingress`. */
   ingress: string
   metrics: string
   admin: string
@@ -80,6 +81,7 @@ class Startup {
   readonly #metrics: Metrics
   #broker: Broker | undefined
   #pipeline: Pipeline | undefined
+  #cluster: ClusterParts | undefined
   #walls: string[] = []
   #stopping = false
   #undone: Promise<void> | undefined
@@ -100,11 +102,16 @@ class Startup {
     this.#broker = broker
     this.#open.push(() => broker.close())
     const pipeline = await this.#openPipeline(broker, { functions, checkEvent })
-    const ingressAt = await pipeline.ingress.listen({ host: config.host, port: config.port })
+    const apply = (declared: Topology): Promise<TopologyChange> =>
+      pipeline.apply(servedBy(config.role, topologyOf(manifestsOf(functions), declared)))
+    const ingressAt = config.role.includes('ingress')
+      ? urlOf(await pipeline.ingress.listen({ host: config.host, port: config.port }))
+      : ''
     const admin = await this.#serveAdmin(broker, pipeline)
+    await this.#openClusterParts(broker, functions, apply)
     await whenReady(() => this.#readiness())
 
-    const addresses = { ingress: urlOf(ingressAt), metrics: urlOf(metricsAt), admin }
+    const addresses = { ingress: ingressAt, metrics: urlOf(metricsAt), admin }
     await writeRuntimeFile(projectDir, {
       pid: process.pid,
       version: VERSION,
@@ -117,7 +124,7 @@ class Startup {
       driver: broker.driver,
       broker,
       pipeline,
-      apply: (declared) => pipeline.apply(topologyOf(manifestsOf(functions), declared)),
+      apply,
       readiness: () => this.#readiness(),
       stop: () => this.undo(),
     }
@@ -168,7 +175,10 @@ class Startup {
       pool,
       http,
       ...given,
-      topology: topologyOf(manifestsOf(given.functions), this.#options.declared),
+      topology: servedBy(
+        config.role,
+        topologyOf(manifestsOf(given.functions), this.#options.declared),
+      ),
       namespace: config.namespace,
       topics: {
         ...(config.partitions === undefined ? {} : { partitions: config.partitions }),
@@ -205,8 +215,21 @@ class Startup {
     return socket
   }
 
+  async #openClusterParts(
+    broker: Broker,
+    functions: LoadedFunction[],
+    apply: (declared: Topology) => Promise<TopologyChange>,
+  ): Promise<void> {
+    const { config, log } = this.#options
+    const manifests = manifestsOf(functions)
+    const parts = await openClusterParts({ config, broker, functions: manifests, apply, log })
+    this.#cluster = parts
+    this.#open.push(() => parts.close())
+  }
+
   #readiness(): Readiness {
     const reasons = this.#pipeline === undefined ? ['starting'] : this.#pipeline.consumer.troubles()
+    reasons.push(...(this.#cluster?.reasons() ?? []))
     if (this.#stopping) reasons.push('stopping')
     const trouble = this.#broker?.trouble()
     if (trouble !== undefined) reasons.push(trouble)

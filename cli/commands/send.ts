@@ -29,7 +29,7 @@ export function sendCommand(): Command {
   return runs(async (options) => {
     const config = configOf({ ...options })
     const running = await readRuntimeFile(process.cwd())
-    const ingress = options.url ?? running?.ingress ?? `http://${config.host}:${config.port}`
+    const ingress = options.url ?? (running?.ingress || `http://${config.host}:${config.port}`)
     return runSend({ body: await readInput(options.file), broker: options.broker, ingress })
   })
 }

@@ -62,7 +62,7 @@ export function announce(runtime: Runtime, startedAt: number): void {
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
   say(ready ? `ready in ${seconds} s` : `started in ${seconds} s, not ready: ${reasons.join('; ')}`)
   say(`  log      ${runtime.driver === 'kafka' ? 'Kafka' : 'embedded'}`)
-  say(`  ingress  ${runtime.ingress}/{namespace}/{broker}`)
+  if (runtime.ingress !== '') say(`  ingress  ${runtime.ingress}/{namespace}/{broker}`)
   say(`  metrics  ${runtime.metrics}/metrics`)
   say(`  walls    ${walls.join(', ')}`)
   if (ready) for (const reason of reasons) say(`  note     ${reason}`)

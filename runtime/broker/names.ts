@@ -76,6 +76,11 @@ export function controlTopic(membershipGroup: string): string {
   return `${membershipGroup}.control`
 }
 
+/** The configurations of the deployments in a namespace. Compacted, keyed by the deployment's name. */
+export function configTopic(namespace: string): string {
+  return `millrace-config-${namespace}`
+}
+
 export function isDeadLetterTopic(topic: string): boolean {
   return topic.endsWith('.dlq')
 }

@@ -54,12 +54,19 @@ function checkString(schema: KeySchema, value: unknown): Checked {
   return { ok: true, value }
 }
 
-function checkList({ items }: KeySchema, value: unknown): Checked {
-  const entry = items === undefined ? undefined : new RegExp(items.pattern)
-  const isEntry = (one: unknown): boolean => typeof one === 'string' && entry?.test(one) === true
-  if (Array.isArray(value) && value.every(isEntry)) return { ok: true, value }
+function checkList({ items, minItems = 0 }: KeySchema, value: unknown): Checked {
+  const isEntry = (one: unknown): boolean => typeof one === 'string' && isItem(items, one)
+  if (Array.isArray(value) && value.every(isEntry) && value.length >= minItems) {
+    return { ok: true, value }
+  }
   const bad = Array.isArray(value) ? value.find((one) => !isEntry(one)) : value
-  return wrong(items?.description ?? 'a list', bad)
+  return wrong(items?.description ?? 'a list', bad ?? value)
+}
+
+function isItem(items: KeySchema['items'], text: string): boolean {
+  if (items === undefined) return true
+  if ('enum' in items) return items.enum.includes(text)
+  return new RegExp(items.pattern).test(text)
 }
 
 function wrong(what: string, value: unknown): Checked {

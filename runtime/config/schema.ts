@@ -36,6 +36,9 @@ export const CONFIG_SCHEMA = {
     'commitIntervalMs',
     'shutdownDeadlineMs',
     'isolation',
+    'role',
+    'resourcesFrom',
+    'watchNamespaces',
     'logLevel',
     'logFormat',
     'adminSocket',
@@ -186,6 +189,42 @@ export const CONFIG_SCHEMA = {
       default: 'shared',
       description: 'Worker processes: one for all functions, or one for each',
     },
+    role: {
+      type: 'array',
+      items: {
+        type: 'string',
+        enum: ['ingress', 'worker', 'controller'],
+        description: 'one or more of ingress, worker and controller',
+      },
+      minItems: 1,
+      default: ['ingress', 'worker'],
+      description:
+        'What this process does: takes events by HTTP, runs functions, follows the resources of a cluster',
+    },
+    resourcesFrom: {
+      type: 'string',
+      enum: ['files', 'cluster'],
+      default: 'files',
+      description:
+        'Where brokers, triggers and flows beside those of functions come from: files, or the configuration that the controller of this deployment writes',
+    },
+    watchNamespaces: {
+      type: 'array',
+      items: {
+        type: 'string',
+        pattern: '^(\\*|[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)$',
+        description: 'names of namespaces, or * for all of the cluster',
+      },
+      default: [],
+      description:
+        "Namespaces whose resources the controller follows; `*`: all of the cluster. None: the deployment's own",
+    },
+    kubeconfig: {
+      type: 'string',
+      minLength: 1,
+      fallback: "`KUBECONFIG`, `~/.kube/config` or the pod's service account",
+      description: 'File by which the controller finds its cluster',
+    },
     logLevel: {
       type: 'string',
       enum: ['debug', 'info', 'warn', 'error'],
@@ -251,7 +290,10 @@ export interface KeySchema {
   minLength?: number
   pattern?: string
   enum?: readonly string[]
-  items?: { type: 'string'; pattern: string; description: string }
+  items?:
+    | { type: 'string'; pattern: string; description: string }
+    | { type: 'string'; enum: readonly string[]; description: string }
+  minItems?: number
 }
 
 const PROPERTIES: Record<ConfigKey, KeySchema> = CONFIG_SCHEMA.properties

@@ -7,10 +7,12 @@ import { dirname, resolve } from 'node:path'
 import { run } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { importsFile, selectTests, type Phase, type Selection } from './discover.ts'
+import { clusterAvailability, installApiServer } from './cluster-install.ts'
 import { kafkaAvailability, startKafka, type KafkaCluster } from './kafka.ts'
 import { REPORTED, Reporter, summaryLine, type TestEvent } from './reporter.ts'
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
+const CLUSTER_SUPPORT = resolve(ROOT, 'test/support/cluster.ts')
 const KAFKA_SUPPORT = resolve(ROOT, 'test/support/kafka.ts')
 
 /** What has real clocks and limits in it gets the machine to itself. */
@@ -47,6 +49,7 @@ async function main(given: readonly string[]): Promise<number> {
   const args = given.filter((arg) => arg !== NEIGHBOURS_FLAG)
   const { selections, namePatterns } = selectTests(ROOT, phases, args)
   const reporter = new Reporter({ root: ROOT, write, mayBeEmpty: namePatterns.length > 0 })
+  await buildCluster(selections)
   const kafka = await sharedKafka(selections)
   try {
     for (const selection of selections) {
@@ -80,6 +83,21 @@ async function sharedKafka(selections: readonly Selection[]): Promise<KafkaClust
   process.env['MILLRACE_TEST_KAFKA'] = 'shared'
   write(`Kafka: started in ${((performance.now() - startedMs) / 1_000).toFixed(1)} s\n`)
   return kafka
+}
+
+/** The API server takes longer to build, once, than a file of tests may run. */
+async function buildCluster(selections: readonly Selection[]): Promise<void> {
+  const files = selections.flatMap((selection) => selection.files)
+  if (!files.some((file) => importsFile(file, CLUSTER_SUPPORT))) return
+  const availability = clusterAvailability()
+  if (!availability.ok) {
+    write(`Kubernetes: none, so the tests that need it do not run. ${availability.reason}\n`)
+    return
+  }
+  const startedMs = performance.now()
+  await installApiServer(() => write('Kubernetes: building the API server, once; many minutes\n'))
+  const seconds = (performance.now() - startedMs) / 1_000
+  if (seconds > 1) write(`Kubernetes: built in ${seconds.toFixed(0)} s\n`)
 }
 
 async function runPhase(

@@ -30,9 +30,13 @@ function expectedRow(key: ConfigKey): string[] {
     code(flagOf(key)),
     code(variableOf(key)),
     valueText(key),
-    schema.fallback ?? (Array.isArray(schema.default) ? 'none' : code(String(schema.default))),
+    schema.fallback ?? defaultText(schema.default),
     schema.description,
   ]
+}
+
+function defaultText(value: unknown): string {
+  return Array.isArray(value) && value.length === 0 ? 'none' : code(String(value))
 }
 
 function valueText(key: ConfigKey): string {

@@ -1,0 +1,82 @@
+/**
+ * What one process of a deployment does. By default one process does everything; in a cluster the roles
+ * have pods of their own, and only the controller's may talk to the Kubernetes API.
+ */
+import type { Config } from './config/schema.ts'
+import type { Broker } from './contract/broker.ts'
+import type { Logger } from './contract/log.ts'
+import type { FunctionManifest } from './contract/manifest.ts'
+import { EMPTY_TOPOLOGY, type Topology } from './contract/topology.ts'
+import { TopologyFollower } from './follow-topology.ts'
+
+type Roles = Config['role']
+
+/** What a process of these roles serves: an ingress needs the brokers, a worker all of it. */
+export function servedBy(roles: Roles, topology: Topology): Topology {
+  if (roles.includes('worker')) return topology
+  return { ...EMPTY_TOPOLOGY, brokers: roles.includes('ingress') ? topology.brokers : [] }
+}
+
+export interface ClusterPartsOptions {
+  config: Config
+  broker: Broker
+  functions: readonly FunctionManifest[]
+  /** Serves what is declared beside the functions. */
+  apply(declared: Topology): Promise<unknown>
+  log: Logger
+}
+
+export interface ClusterParts {
+  /** Why this process is not ready, for `/readyz`. */
+  reasons(): string[]
+  close(): Promise<void>
+}
+
+/** What concerns a cluster: following the configuration, and writing it. Either may be absent. */
+export async function openClusterParts(options: ClusterPartsOptions): Promise<ClusterParts> {
+  const { config, broker, log } = options
+  const { namespace, app, role: roles } = config
+  const serves = roles.includes('worker') || roles.includes('ingress')
+  const controller = roles.includes('controller') ? await openController(options) : undefined
+  const follower =
+    serves && config.resourcesFrom === 'cluster'
+      ? new TopologyFollower({
+          broker,
+          namespace,
+          app,
+          log,
+          apply: async (topology) => void (await options.apply(topology)),
+        })
+      : undefined
+  return {
+    reasons: () => {
+      const waiting = follower?.waiting()
+      return [...(controller?.troubles() ?? []), ...(waiting === undefined ? [] : [waiting])]
+    },
+    close: async () => {
+      await controller?.close()
+      await follower?.close()
+    },
+  }
+}
+
+/** Loaded only here: the Kubernetes client takes longer to load than everything else together. */
+async function openController({
+  config,
+  broker,
+  functions,
+  log,
+}: ClusterPartsOptions): Promise<{ troubles(): string[]; close(): Promise<void> }> {
+  const { startController } = await import('../k8s/controller/controller.ts')
+  const { namespace, app, watchNamespaces, kubeconfig } = config
+  const own = watchNamespaces.length === 0 ? [namespace] : watchNamespaces
+  return startController({
+    namespace,
+    app,
+    watchNamespaces: own.includes('*') ? [] : own,
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    broker,
+    functions,
+    log,
+  })
+}
