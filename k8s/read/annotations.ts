@@ -6,11 +6,12 @@ import type { CompiledKind } from './kinds.ts'
 export const CLASS = 'eventing.knative.dev/broker.class'
 export const EXTERNAL_TOPIC = 'kafka.eventing.knative.dev/external.topic'
 export const ORDER = 'kafka.eventing.knative.dev/delivery.order'
+export const FILTER_COMPAT = 'millrace.dev/filter-compat'
 export const DURABLE = 'millrace.dev/durable'
 
 const KNOWN: Partial<Record<CompiledKind, readonly string[]>> = {
   Broker: [CLASS, EXTERNAL_TOPIC],
-  Trigger: [ORDER],
+  Trigger: [ORDER, FILTER_COMPAT],
   Subscription: [ORDER],
   KafkaSource: [ORDER],
   Sequence: [DURABLE],

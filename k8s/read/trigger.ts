@@ -7,7 +7,7 @@ import {
 import type { Ordering, TriggerManifest } from '../../runtime/contract/manifest.ts'
 import type { Filter } from '../../runtime/contract/metadata.ts'
 import type { BrokerManifest } from '../../runtime/contract/topology.ts'
-import { ORDER } from './annotations.ts'
+import { FILTER_COMPAT, ORDER } from './annotations.ts'
 import type { TriggerSpec } from './bodies.ts'
 import { brokerDelivery, brokerNamed } from './broker-named.ts'
 import {
@@ -27,6 +27,7 @@ import { problemAt } from './field-path.ts'
 
 export const CONCURRENCY = 64
 const AUTOSCALING = 'autoscaling.eventing.knative.dev/'
+const KAFKA = 'knative-kafka'
 const STATUS_GROUP = 'group.id'
 const STATUS_TOPIC = 'default.topic'
 
@@ -46,7 +47,7 @@ function triggerOf(known: Known, compilation: Compilation): TriggerManifest | un
   const status = statusAnnotationsOf(known)
   // Everything that is wrong is found in one go.
   const broker = namedBroker(known, compilation)
-  const filters = filtersAt(spec, compilation, at)
+  const filters = filtersAt(known, compilation)
   const ordering = orderingOf(known, compilation, 'key')
   noteAutoscaling(known, compilation)
   const delivery = triggerDelivery(known, compilation, broker)
@@ -162,21 +163,31 @@ function triggerDelivery(
   return deliveryOf(inherited.delivery, { compilation, at: inherited.at })
 }
 
-function filtersAt(spec: TriggerSpec, compilation: Compilation, at: At): Filter[] | undefined {
+function filtersAt(known: Known, compilation: Compilation): Filter[] | undefined {
+  const { resource } = known
+  const spec = specOf<TriggerSpec>(known)
   const { filters = [], filter } = spec
+  const compat = annotationsOf(known)[FILTER_COMPAT]
+  if (compat !== undefined && compat !== KAFKA) {
+    compilation.error(
+      { resource, path: ['metadata', 'annotations', FILTER_COMPAT] },
+      `must be "${KAFKA}", but is ${JSON.stringify(compat)}`,
+    )
+    return undefined
+  }
   const problems =
     filters.length > 0
-      ? filterProblems(filters, 'spec.filters')
+      ? filterProblems(filters, 'spec.filters', compat === KAFKA)
       : attributesProblems(filter?.attributes ?? {}, 'spec.filter.attributes')
   for (const line of problems) {
     const { path, message } = problemAt(line)
-    compilation.error({ ...at, path }, message)
+    compilation.error({ resource, path }, message)
   }
   if (problems.length > 0) return undefined
-  const found = filtersOf(spec, 'spec')
+  const found = filtersOf({ ...spec, ...(compat === KAFKA && { filterCompat: KAFKA }) }, 'spec')
   if (found.warning !== undefined) {
     compilation.note(
-      within(at, 'filter'),
+      { resource, path: ['spec', 'filter'] },
       'is not used, because spec.filters is there and wins over it; remove one of them',
     )
   }

@@ -23,6 +23,9 @@ test('a slip in one that means something is refused', () => {
 
 test('ours means nothing on other kinds', () => {
   assert.deepEqual(errors('Trigger', 'millrace.dev/durable'), [
-    'f.yaml:8: metadata.annotations["millrace.dev/durable"]: means nothing for a Trigger; there is none for this kind',
+    'f.yaml:8: metadata.annotations["millrace.dev/durable"]: means nothing for a Trigger; known is millrace.dev/filter-compat',
+  ])
+  assert.deepEqual(errors('Broker', 'millrace.dev/durable'), [
+    'f.yaml:8: metadata.annotations["millrace.dev/durable"]: means nothing for a Broker; there is none for this kind',
   ])
 })

@@ -156,6 +156,25 @@ describe('a Trigger', () => {
     ])
   })
 
+  it('takes CESQL, and says where an expression breaks', () => {
+    const of = (expression: string) =>
+      compiled(trigger(`  broker: b\n  filters:\n    - cesql: ${expression}\n  ${TO}`))
+    assert.deepEqual(of(`type = 'x'`).trigger('t').filters, [{ cesql: `type = 'x'` }])
+    const [error, ...more] = of('type =').errors
+    assert.match(error ?? '', /^f\.yaml:10: spec\.filters\[0\]\.cesql: [^\n]+$/)
+    assert.deepEqual(more, [])
+  })
+
+  it("filters as Knative's Kafka broker does, where it is asked to", () => {
+    const spec = `  broker: b\n  filter: { attributes: { type: x, priority: "" } }\n  ${TO}`
+    const of = (value: string) =>
+      compiled(trigger(spec, annotation('millrace.dev/filter-compat', value)))
+    assert.deepEqual(of('knative-kafka').trigger('t').filters, [{ exact: { type: 'x' } }])
+    assert.deepEqual(of('core').errors, [
+      'f.yaml:8: metadata.annotations["millrace.dev/filter-compat"]: must be "knative-kafka", but is "core"',
+    ])
+  })
+
   it('says everything that is wrong with its fields at once', () => {
     const { errors, topology } = compiled(
       trigger(`  brocker: b
