@@ -40,7 +40,8 @@ export class Routes {
         same !== undefined &&
         isDeepStrictEqual(handling(same), handling(trigger)) &&
         followsAlike(trigger, before?.topology.flows ?? [], topology.flows)
-      return { filters: trigger.filters, value: isSame ? same : trigger }
+      // A new object also for the same manifest: what follows from it is another.
+      return { filters: trigger.filters, value: isSame ? same : { ...trigger } }
     })
     this.triggers = entries.map(({ value }) => value)
     for (const { topic, wrap } of this.triggers)

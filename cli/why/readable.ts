@@ -52,9 +52,10 @@ function triggerLines(report: TriggerReport): string[] {
 }
 
 function attemptLine(trace: AttemptTrace): string {
-  const { attempt, at, durationMs, result, reason, error, retryInMs } = trace
+  const { step, attempt, at, durationMs, result, reason, error, retryInMs } = trace
+  const where = step === undefined ? '' : `${step}  `
   const dropped = reason === undefined ? '' : `, ${reason}`
   const why = error === undefined ? dropped : `, ${error.class}: ${error.message} (${error.code})`
   const next = retryInMs === undefined ? '' : `, next after ${retryInMs} ms`
-  return `    attempt ${attempt}  ${new Date(at).toISOString()}  ${result} in ${durationMs.toFixed(1)} ms${why}${next}`
+  return `    ${where}attempt ${attempt}  ${new Date(at).toISOString()}  ${result} in ${durationMs.toFixed(1)} ms${why}${next}`
 }

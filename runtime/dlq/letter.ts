@@ -18,6 +18,8 @@ export interface Letter {
   /** `namespace/name`; empty where another writer did not say. */
   trigger: string
   function: string
+  /** Of a flow: the step that failed, `namespace/name`. */
+  step: string | undefined
   id: string
   source: string
   type: string
@@ -55,6 +57,7 @@ export function readLetter(at: TopicPartition, record: LogRecord): Letter | unde
     bytes: record.value?.length ?? 0,
     trigger: text(DEAD_LETTER_HEADERS.trigger),
     function: text(DEAD_LETTER_HEADERS.function),
+    step: headerText(record, DEAD_LETTER_HEADERS.step),
     id: attributes.id,
     source: attributes.source,
     type: attributes.type,

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { TriggerManifest } from '../../runtime/contract/manifest.ts'
+import type { FlowManifest } from '../../runtime/contract/topology.ts'
 import { isMillraceError } from '../../runtime/errors.ts'
 import type { Pipeline } from '../../runtime/pipeline.ts'
 import { eventually } from '../support/eventually.ts'
@@ -109,6 +110,47 @@ describe('Pipeline.apply', () => {
     await bench.send(20)
     const wanted = await bench.send(20, { type: 'too' })
     await bench.assertOnceInOrder('a', [...before, ...wanted])
+  })
+
+  it('takes a flow that changed for a change of the triggers that lead into it', async (t) => {
+    const bench = await LiveBench.open(t)
+    const channel = 'knative-messaging-kafka.live.s-kn-sequence-0'
+    const a = bench.trigger('a', {
+      subscriber: { kind: 'pass' },
+      reply: { kind: 'channel', channel },
+    })
+    const b = bench.trigger('b')
+    const flow = (...names: string[]): FlowManifest => ({
+      name: 'live/s',
+      kind: 'Sequence',
+      entry: channel,
+      steps: names.map((name) => ({
+        namespace: 'live',
+        name: `step-${name}`,
+        channel,
+        subscriber: { kind: 'function', name },
+        delivery: a.delivery,
+        reply: { kind: 'none' },
+      })),
+    })
+    const topology = { ...bench.topology(a, b), flows: [flow('one')] }
+    const pipeline = await bench.pipeline(topology)
+    await bench.send(10)
+    await bench.handledAll('step-one', bench.sent)
+    const { changed: names } = await pipeline.apply({ ...topology, flows: [flow('one', 'two')] })
+    assert.deepEqual(names, ['live/a'])
+    const after = await bench.send(10)
+    await bench.handledAll('step-two', after)
+    await bench.assertOnceInOrder('step-one', bench.sent)
+    assert.deepEqual(new Set(bench.idsOf('step-two')), new Set(after))
+    await bench.assertBooks('a')
+    const circle = { ...flow('one'), steps: [{ ...flow('one').steps[0], reply: a.reply }] }
+    await assert.rejects(
+      pipeline.apply({ ...topology, flows: [circle as FlowManifest] }),
+      (error) => isMillraceError(error, 'FN_CONFIG_INVALID'),
+    )
+    const last = await bench.send(5)
+    await bench.handledAll('step-two', last)
   })
 
   it('gives what runs a second, and only that runs again in the changed trigger', async (t) => {

@@ -5,6 +5,8 @@ export interface LetterLine {
   ref: string
   trigger: string
   function: string
+  /** Of a flow: the step that failed, `namespace/name`. */
+  step?: string
   id: string
   source: string
   type: string
@@ -22,6 +24,7 @@ export function letterLine(letter: Letter, state: LetterState): LetterLine {
     ref,
     trigger,
     function: letter.function,
+    ...(letter.step === undefined ? {} : { step: letter.step }),
     id,
     source,
     type,
@@ -37,8 +40,9 @@ export function letterLine(letter: Letter, state: LetterState): LetterLine {
 export function readable(line: LetterLine): string {
   const { attempts, error } = line
   const state = line.state === 'open' ? '' : `  [${line.state}]`
+  const where = line.step === undefined ? line.function : `${line.function} (${line.step})`
   return (
-    `${line.ref}  ${line.function}  ${line.type}  ${line.id}  ${line.code} ` +
+    `${line.ref}  ${where}  ${line.type}  ${line.id}  ${line.code} ` +
     `after ${attempts} attempt${attempts === 1 ? '' : 's'}: ${error.class}: ${error.message}${state}`
   )
 }

@@ -27,6 +27,20 @@ function reply(attributes: WorkReply['attributes']): WorkReply {
 }
 
 describe('completeReply', () => {
+  it('lets a reply that keeps its identity repeat its cause’s, and say itself where it comes from', () => {
+    const { id, source } = CAUSE.attributes
+    const kept = { ...ORIGIN, keepsIdentity: true }
+    const given = { id, source, type: 'x', causationid: 'own' }
+    const { attributes } = completeReply(reply({ ...given }), 0, kept)
+    assert.deepEqual([attributes.id, attributes['causationid']], [id, 'own'])
+    assert.equal(attributes.time, undefined)
+    assert.equal(attributes['correlationid'], id)
+    assert.equal(attributes['millracehops'], 1)
+    const derived = completeReply(reply({ ...given }), 0, ORIGIN).attributes
+    assert.notEqual(derived.id, id)
+    assert.equal(derived['causationid'], id)
+  })
+
   it('X2 goes on with the trace in which the chain began, unless the reply has its own', () => {
     const began = { traceparent: '00-aa-bb-01', tracestate: 'x=1' }
     const cause = { ...CAUSE, attributes: { ...CAUSE.attributes, ...began } }
