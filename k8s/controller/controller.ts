@@ -45,7 +45,6 @@ export function startController(options: ControllerOptions): Controller {
   const log = options.log.child({ role: 'controller' })
   const api = new ApiServer(kubeconfig)
   const holder = `${hostname()}_${randomUUID()}`
-  const reporter = new EventReporter(api, holder, log)
   let term: Term | undefined
   const lease = new Lease({
     api,
@@ -54,7 +53,7 @@ export function startController(options: ControllerOptions): Controller {
     holder,
     log,
     work: async (signal) => {
-      term = new Term({ ...options, log }, api, reporter)
+      term = new Term({ ...options, log }, api, new EventReporter({ api, holder, signal, log }))
       await term.run(signal)
       term = undefined
     },
@@ -177,10 +176,10 @@ class Term {
         'configuration written',
       )
     }
-    await this.#report(objects, settled)
+    this.#report(objects, settled)
   }
 
-  async #report(objects: readonly KubernetesObject[], settled: Settled): Promise<void> {
+  #report(objects: readonly KubernetesObject[], settled: Settled): void {
     const { log } = this.#options
     const said = new Map<string, string>()
     for (const object of objects) {
@@ -199,7 +198,7 @@ class Term {
           : 'it is left out'
         log.warn({ resource: name, problem: text }, `a resource is wrong; ${stays}`)
         const message = `${text}; ${stays}`
-        await this.#reporter.report(object, { type: 'Warning', reason: 'NotApplied', message })
+        this.#reporter.report(object, { type: 'Warning', reason: 'NotApplied', message })
       }
     }
     for (const object of objects) {
@@ -207,7 +206,7 @@ class Term {
       const wasWrong = this.#said.get(name)?.startsWith('error') === true
       if (!wasWrong || said.get(name)?.startsWith('error') === true) continue
       log.info({ resource: name }, 'a resource is right again')
-      await this.#reporter.report(object, {
+      this.#reporter.report(object, {
         type: 'Normal',
         reason: 'Applied',
         message: 'in force again',

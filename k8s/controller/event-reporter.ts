@@ -15,19 +15,31 @@ export interface Report {
 
 const MAX_MESSAGE = 1_000
 
-export class EventReporter {
-  readonly #api: ApiServer
-  readonly #holder: string
-  readonly #log: Logger
+export interface EventReporterOptions {
+  api: ApiServer
+  /** This process. */
+  holder: string
+  /** Aborted, it reports nothing more. */
+  signal: AbortSignal
+  log: Logger
+}
 
-  constructor(api: ApiServer, holder: string, log: Logger) {
-    this.#api = api
-    this.#holder = holder
-    this.#log = log
+export class EventReporter {
+  readonly #options: EventReporterOptions
+  #queue: Promise<void> = Promise.resolve()
+
+  constructor(options: EventReporterOptions) {
+    this.#options = options
   }
 
-  /** Never rejects: the same stands in the log. */
-  async report(object: KubernetesObject, { type, reason, message }: Report): Promise<void> {
+  /** In turn, while work goes on: nobody waits for it, and the same stands in the log. */
+  report(object: KubernetesObject, report: Report): void {
+    this.#queue = this.#queue.then(() => this.#post(object, report))
+  }
+
+  async #post(object: KubernetesObject, { type, reason, message }: Report): Promise<void> {
+    const { api, holder, signal, log } = this.#options
+    if (signal.aborted) return
     const { name, namespace, uid, resourceVersion } = metadataOf(object)
     const now = new Date().toISOString()
     const digest = createHash('sha256')
@@ -36,7 +48,8 @@ export class EventReporter {
     const event = {
       apiVersion: 'v1',
       kind: 'Event',
-      metadata: { name: `${String(name)}.${digest.slice(0, 16)}`, namespace },
+      // Room for what is added, within the 253 characters of a name.
+      metadata: { name: `${String(name).slice(0, 200)}.${digest.slice(0, 16)}`, namespace },
       involvedObject: {
         apiVersion: object['apiVersion'],
         kind: object['kind'],
@@ -50,17 +63,18 @@ export class EventReporter {
       message: message.slice(0, MAX_MESSAGE),
       source: { component: 'millrace-controller' },
       reportingComponent: 'millrace-controller',
-      reportingInstance: this.#holder,
+      reportingInstance: holder,
       firstTimestamp: now,
       lastTimestamp: now,
       count: 1,
     }
     try {
       const path = `/api/v1/namespaces/${String(namespace)}/events`
-      const { status, body } = await this.#api.ask('POST', path, { body: event })
+      const { status, body } = await api.ask('POST', path, { body: event, signal })
       if (status !== 201) throw new RefusedError(status, body)
     } catch (error) {
-      this.#log.warn({ error: (error as Error).message }, 'an Event could not be written')
+      if (!signal.aborted)
+        log.warn({ error: (error as Error).message }, 'an Event could not be written')
     }
   }
 }
