@@ -3,6 +3,7 @@
  * have pods of their own, and only the controller's may talk to the Kubernetes API.
  */
 import type { Config } from './config/schema.ts'
+import { servicesOf } from './config/services.ts'
 import type { Broker } from './contract/broker.ts'
 import type { Logger } from './contract/log.ts'
 import type { FunctionManifest } from './contract/manifest.ts'
@@ -77,6 +78,7 @@ async function openController({
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
     broker,
     functions,
+    services: servicesOf(config),
     log,
   })
 }

@@ -1,6 +1,7 @@
 /** `fn start`: the runtime in production, from what `fn build` wrote. */
 import type { Command } from 'commander'
 import type { Config } from '../../runtime/config/schema.ts'
+import { MillraceError } from '../../runtime/errors.ts'
 import type { Runtime } from '../../runtime/start.ts'
 import { configOf, defineCommand, withConfigFlags } from '../command.ts'
 import { LiveResources } from '../live-resources.ts'
@@ -47,6 +48,12 @@ export async function startProject(
   projectDir: string,
   resources: LiveResources,
 ): Promise<Runtime> {
+  if (config.resourcesFrom === 'cluster' && resources.paths.length > 0) {
+    throw new MillraceError(
+      'FN_CLI_USAGE',
+      `resources come from files or from a cluster: leave out resourcesFrom cluster, or ${resources.paths.join(', ')}`,
+    )
+  }
   const declared = await resources.load()
   const withoutBuild = await resources.isAlone()
   const [{ startRuntime }, { createLogger }] = await Promise.all([

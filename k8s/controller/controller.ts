@@ -29,6 +29,8 @@ export interface ControllerOptions {
   kubeconfig?: string
   broker: Broker
   functions: readonly FunctionManifest[]
+  /** Addresses by `namespace/name`, for services that are not where the cluster's names point. */
+  services: ReadonlyMap<string, string>
   log: Logger
 }
 
@@ -151,8 +153,8 @@ class Term {
   async #compile(writer: ConfigWriter): Promise<void> {
     const objects = this.#watch?.objects()
     if (objects === undefined) return
-    const { functions, log } = this.#options
-    const settled = settle(objects, { functions, lastGood: this.#lastGood })
+    const { functions, services, log } = this.#options
+    const settled = settle(objects, { functions, services, lastGood: this.#lastGood })
     if ('unsettled' in settled) {
       const lines = settled.unsettled.map(findingLine)
       log.error({ problems: lines }, 'the configuration stays as it was')

@@ -16,6 +16,8 @@ import { metadataOf, type KubernetesObject } from './watch-kind.ts'
 
 export interface SettleOptions {
   functions: readonly FunctionManifest[]
+  /** Addresses by `namespace/name`, for services that are not where the cluster's names point. */
+  services: ReadonlyMap<string, string>
   /** Of each resource, by `objectName`: the version that was last in force. */
   lastGood: ReadonlyMap<string, KubernetesObject>
 }
@@ -32,12 +34,12 @@ export interface Settled {
 /** `unsettled` where an error is of no resource, which would be a fault of Millrace. */
 export function settle(
   objects: readonly KubernetesObject[],
-  { functions, lastGood }: SettleOptions,
+  { functions, services, lastGood }: SettleOptions,
 ): Settled | { unsettled: Finding[] } {
   const used = new Map(objects.map((object) => [objectName(object), object]))
   const problems = new Map<string, Finding[]>()
   for (;;) {
-    const { topology, findings } = compile(used, functions)
+    const { topology, findings } = compile(used, { functions, services })
     const errors = findings.filter(({ severity }) => severity === 'error')
     if (errors.length === 0) {
       return { topology, used, problems, notes: findings }
@@ -64,12 +66,12 @@ export function objectName(object: KubernetesObject): string {
 
 function compile(
   used: ReadonlyMap<string, KubernetesObject>,
-  functions: readonly FunctionManifest[],
+  { functions, services }: Omit<SettleOptions, 'lastGood'>,
 ): { topology: Topology; findings: Finding[] } {
   const read = [...used].map(([name, object]) => resourceOf(object, name))
   const unread = read.filter((one): one is Finding => isFinding(one))
   const resources = read.filter((one): one is Resource => !isFinding(one))
-  const { topology, findings } = compileResources(resources, { functions, services: new Map() })
+  const { topology, findings } = compileResources(resources, { functions, services })
   const clashes = findings.some(({ severity }) => severity === 'error')
     ? []
     : clashesWith(functions, topology)

@@ -109,14 +109,12 @@ spec:
 }
 
 /**
- * A built project of two functions that take whatever they are given; their own triggers meet nothing. Its
- * runtimes are stopped, not killed: a controller that is killed leaves its lease to run out.
+ * A built project of two functions without triggers of their own. Its runtimes are stopped, not killed: a
+ * controller that is killed leaves its lease to run out.
  */
 export async function clusterProject(t: TestContext): Promise<Project> {
   const source = `
-    export const metadata = {
-      triggers: [{ broker: 'events/unused', filters: [{ exact: { type: 'never' } }] }],
-    }
+    export const metadata = {}
     export function handler() {}
   `
   const running: RunningRuntime[] = []

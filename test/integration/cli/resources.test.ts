@@ -198,3 +198,22 @@ describe('fn import', () => {
     assert.equal((await p.fn(['import'])).code, 64)
   })
 })
+
+describe('fn start -f', () => {
+  it('takes resources from files or from a cluster, not from both', async (t) => {
+    const p = await shop(t)
+    const { code, stderr } = await p.fn(['start', '-f', 'shop', '--resources-from', 'cluster'])
+    assert.equal(code, 64)
+    assert.match(stderr, /from files or from a cluster/)
+  })
+
+  it('says what the controller needs where there is no cluster', async (t) => {
+    const p = await shop(t, { 'packer.ts': PACKER })
+    await p.fn(['build'])
+    const kubeconfig = ['--kubeconfig', 'nowhere.yaml']
+    const flags = ['--role', 'controller', '--port', '0', '--metrics-port', '0', ...kubeconfig]
+    const { code, stderr } = await p.fn(['start', ...flags])
+    assert.equal(code, 1)
+    assert.match(stderr, /kubeconfig cannot be read: .*nowhere\.yaml.*service account/)
+  })
+})

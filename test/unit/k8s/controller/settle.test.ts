@@ -28,7 +28,7 @@ function settled(
   functions: FunctionManifest[] = [],
 ): Settled {
   const known = new Map(lastGood.map((one) => [objectName(one), one]))
-  const result = settle(objects, { functions, lastGood: known })
+  const result = settle(objects, { functions, services: new Map(), lastGood: known })
   assert.ok(!('unsettled' in result), JSON.stringify(result))
   return result
 }
@@ -72,6 +72,18 @@ test('a trigger is not to blame for its broker: its new version counts beside th
   assert.equal(result.used.get('Trigger events/a'), fresh)
   assert.equal(result.used.get('Broker events/b'), BROKER)
   assert.deepEqual([...result.problems.keys()], ['Broker events/b'])
+})
+
+test('a service that is configured is called where the configuration says', () => {
+  const ref = { apiVersion: 'v1', kind: 'Service', name: 'orders' }
+  const services = new Map([['events/orders', 'http://10.0.0.9:8080']])
+  const result = settle([BROKER, trigger('a', { subscriber: { ref } })], {
+    functions: [],
+    services,
+    lastGood: new Map(),
+  })
+  assert.ok('topology' in result)
+  assert.match(JSON.stringify(result.topology.triggers[0]?.subscriber), /10\.0\.0\.9:8080/)
 })
 
 test('a trigger goes with its broker, also the version that was good', () => {
