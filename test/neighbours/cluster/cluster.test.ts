@@ -17,6 +17,20 @@ import type { Project, RunningRuntime } from '../../support/project.ts'
 const EFFECT_MS = 2_000
 const ORDERS = trigger('order-events', 'com.company.orders.created', 'order-processor')
 const HIGH_VALUE = trigger('high-value-orders', 'com.company.orders.created', 'premium-processor')
+const SEQUENCE = `
+apiVersion: flows.knative.dev/v1
+kind: Sequence
+metadata:
+  name: chain
+  namespace: events
+spec:
+  channelTemplate: { apiVersion: messaging.knative.dev/v1, kind: InMemoryChannel }
+  steps:
+    - ref: { apiVersion: serving.knative.dev/v1, kind: Service, name: order-processor }
+`
+const TO_SEQUENCE = trigger('to-sequence', 'com.company.orders.created', 'chain')
+  .replace('serving.knative.dev', 'flows.knative.dev')
+  .replace('kind: Service', 'kind: Sequence')
 
 describe('a cluster', { concurrency: 1 }, () => {
   const given = clusterForTests()
@@ -59,7 +73,7 @@ describe('a cluster', { concurrency: 1 }, () => {
 
   function removeAll(t: TestContext): void {
     t.after(async () => {
-      await given.cluster.kubectl(['delete', 'broker,trigger', '--all', '-n', 'events'])
+      await given.cluster.kubectl(['delete', 'broker,trigger,sequence', '--all', '-n', 'events'])
     })
   }
 
@@ -77,6 +91,11 @@ describe('a cluster', { concurrency: 1 }, () => {
       await apply(HIGH_VALUE)
       await within(t, 'a trigger takes effect after its apply', () =>
         untilHandled(runtime, 'high-value-orders'),
+      )
+
+      await apply(SEQUENCE, TO_SEQUENCE)
+      await within(t, 'a sequence takes effect after its apply', () =>
+        untilHandled(runtime, 'to-sequence'),
       )
 
       await given.cluster.kubectl(['delete', 'trigger', 'order-events', '-n', 'events'])
