@@ -93,10 +93,14 @@ export class Trigger {
   readonly lanes: Map<unknown, Lane> = new NativeMap()
   #first: Lane | null = null
   #last: Lane | null = null
+  readonly #triggers: Triggers
+  /** In the queue of those that may have something to start, and who stands behind it there. */
+  queued = false
   nextTrigger: Trigger | null = null
 
-  constructor(name: string) {
+  constructor(name: string, triggers: Triggers) {
     this.name = name
+    this.#triggers = triggers
   }
 
   lane(id: number): Lane {
@@ -153,10 +157,13 @@ export class Trigger {
   /** An event under way in the lane has its result. */
   release(lane: Lane): void {
     lane.busy--
-    if (lane.busy > 0) return
-    lane.failed = false
-    if (lane.head !== null) this.#ready(lane)
-    else mapDelete(this.lanes, lane.id)
+    if (lane.busy === 0) {
+      lane.failed = false
+      if (lane.head !== null) this.#ready(lane)
+      else mapDelete(this.lanes, lane.id)
+    }
+    // It may have been as many as may be suspended at once, and is one less now.
+    if (this.#first !== null) this.#triggers.queue(this)
   }
 
   /** `lane` is the first. */
@@ -170,42 +177,50 @@ export class Trigger {
     if (this.#last === null) this.#first = lane
     else this.#last.nextReady = lane
     this.#last = lane
+    this.#triggers.queue(this)
   }
 }
 
 /** Takes events from the triggers in turn, so that none starves behind another's backlog. */
 export class Triggers {
   readonly #byName: Map<unknown, Trigger> = new NativeMap()
-  #turn: Trigger | null = null
+  #first: Trigger | null = null
+  #last: Trigger | null = null
 
   get(name: string): Trigger {
     const known = mapGet(this.#byName, name)
     if (known !== undefined) return known
-    const trigger = new Trigger(name)
+    const trigger = new Trigger(name, this)
     mapSet(this.#byName, name, trigger)
-    // A ring; `#turn` is the one asked first.
-    if (this.#turn === null) {
-      trigger.nextTrigger = trigger
-      this.#turn = trigger
-    } else {
-      trigger.nextTrigger = this.#turn.nextTrigger
-      this.#turn.nextTrigger = trigger
-    }
     return trigger
   }
 
+  /** It may have an event to start: a thousand that have none are not asked. */
+  queue(trigger: Trigger): void {
+    if (trigger.queued) return
+    trigger.queued = true
+    if (this.#last === null) this.#first = trigger
+    else this.#last.nextTrigger = trigger
+    this.#last = trigger
+  }
+
   take(): Run | null {
-    const start = this.#turn
-    if (start === null) return null
-    let trigger = start
-    for (;;) {
+    for (let trigger = this.#unqueue(); trigger !== null; trigger = this.#unqueue()) {
       const run = trigger.take()
-      trigger = trigger.nextTrigger as Trigger
-      if (run !== null) {
-        this.#turn = trigger
-        return run
-      }
-      if (trigger === start) return null
+      if (run === null) continue
+      this.queue(trigger)
+      return run
     }
+    return null
+  }
+
+  #unqueue(): Trigger | null {
+    const trigger = this.#first
+    if (trigger === null) return null
+    this.#first = trigger.nextTrigger
+    if (this.#first === null) this.#last = null
+    trigger.nextTrigger = null
+    trigger.queued = false
+    return trigger
   }
 }
