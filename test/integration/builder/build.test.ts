@@ -73,7 +73,7 @@ test('a build writes a manifest with every default, bundles and maps', async (t)
         onDeadLetter: 'continue',
         exactlyOnce: false,
       },
-      function: 'a',
+      subscriber: { kind: 'function', name: 'a' },
     },
   ])
 })
