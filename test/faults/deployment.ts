@@ -17,6 +17,8 @@ export interface DeploymentOptions {
   flags: readonly string[]
   /** See `Project.start`. */
   within(folder: string): readonly string[]
+  /** See `readScrape`. */
+  counted: string | undefined
 }
 
 export class Deployment {
@@ -69,7 +71,7 @@ export class Deployment {
     const home = await this.#folder(folder)
     const within = this.#options.within(home.dir)
     const runtime = await home.start(this.#options.flags, 'start', within)
-    const scraper = new Scraper(runtime.metrics)
+    const scraper = new Scraper(runtime.metrics, this.#options.counted)
     const member: Member = {
       runtime,
       scraper,

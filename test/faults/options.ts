@@ -1,5 +1,6 @@
 /** What `npm run test:faults -- …` takes. */
 import { parseArgs } from 'node:util'
+import { FLOWS, type Flow } from './flow.ts'
 import { MODES } from './modes/all.ts'
 import type { Driver, Mode } from './scene.ts'
 
@@ -11,6 +12,7 @@ export interface FaultsOptions {
   times: number | undefined
   seconds: number | undefined
   exactlyOnce: boolean
+  flow: Flow | undefined
   console: boolean
   json: boolean
 }
@@ -24,6 +26,7 @@ export const USAGE = `npm run test:faults -- [options]
   --times N, --kills N how often harm is done, in place of each mode's own number
   --seconds N          how long a mode without single blows goes on
   --exactly-once       with delivery.exactlyOnce, and judged by it
+  --flow KIND          as the steps of a flow: ends (one process) or each (a topic between steps)
   --console            reads Kafka with its own console consumer
   --json               one JSON object a mode
 `
@@ -40,10 +43,15 @@ export function readOptions(args: readonly string[]): FaultsOptions {
       kills: { type: 'string' },
       seconds: { type: 'string' },
       'exactly-once': { type: 'boolean', default: false },
+      flow: { type: 'string' },
       console: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
   })
+  const flow = values.flow === undefined ? undefined : chosen(FLOWS, String, values.flow)
+  if (flow !== undefined && values['exactly-once']) {
+    throw new Error('--flow has steps written as YAML, which knows no --exactly-once')
+  }
   const names = values.mode?.split(',') ?? MODES.map(({ name }) => name)
   return {
     modes: names.map((name) => chosen(MODES, (mode) => mode.name, name)),
@@ -52,6 +60,7 @@ export function readOptions(args: readonly string[]): FaultsOptions {
     times: wholeNumber('times', values.times ?? values.kills),
     seconds: wholeNumber('seconds', values.seconds),
     exactlyOnce: values['exactly-once'],
+    flow,
     console: values.console,
     json: values.json,
   }

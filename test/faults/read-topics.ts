@@ -1,9 +1,13 @@
 /** Everything that the log holds in the end, for the checker. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { quarantineTopic } from '../../runtime/broker/names.ts'
+import { deadLetterTopic, quarantineTopic } from '../../runtime/broker/names.ts'
 import type { Broker, LogRecord, TopicPartition } from '../../runtime/contract/broker.ts'
-import { FUNCTIONS, type FunctionName } from '../invariants/load-record.ts'
-import { loggedEvent, type RawRecord, type TopicsRead } from '../invariants/logged-event.ts'
+import {
+  loggedEvent,
+  type LoggedEvent,
+  type RawRecord,
+  type TopicsRead,
+} from '../invariants/logged-event.ts'
 import { forEachFunction, type ChainNames } from './chain.ts'
 
 export type Log = Pick<Broker, 'topics' | 'ranges' | 'read' | 'committed'>
@@ -16,17 +20,35 @@ const TELL_EVERY_MS = 10_000
 
 export async function readTopics(names: ChainNames, read: TopicReader): Promise<TopicsRead> {
   const topics: TopicsRead = { events: [], deadLetters: forEachFunction(() => []), strange: [] }
-  const into = (events: TopicsRead['events']) => (record: RawRecord) => {
+  const take = (record: RawRecord, judged: (event: LoggedEvent) => void): void => {
     const event = loggedEvent(record)
     if (typeof event === 'string') topics.strange.push(event)
-    else events.push(event)
+    else judged(event)
   }
-  await read(names.topic, into(topics.events))
-  for (const name of FUNCTIONS) await read(names.deadLetters[name], into(topics.deadLetters[name]))
-  await read(quarantineTopic(names.topic), ({ topic, partition, offset }) => {
-    topics.strange.push(`${topic}/${partition}/${offset} was quarantined`)
-  })
+  for (const { topic, nameOf } of names.events) {
+    await read(topic, (record) => {
+      take(record, (event) => topics.events.push({ ...event, type: nameOf(event.type) }))
+    })
+    await read(quarantineTopic(topic), ({ partition, offset }) => {
+      topics.strange.push(`${topic}/${partition}/${offset} was quarantined`)
+    })
+  }
+  // Also where nobody's are: those of the trigger that leads into a flow.
+  for (const topic of new Set(names.readers.map(({ group }) => deadLetterTopic(group)))) {
+    await read(topic, (record) => {
+      take(record, (event) => {
+        const step = record.headers['ce_fnstep']
+        const of = names.deadLetters.find((one) => one.topic === topic && one.step === step)?.of
+        if (of === undefined) topics.strange.push(strangeLetter(record, step))
+        else topics.deadLetters[of].push(event)
+      })
+    })
+  }
   return topics
+}
+
+function strangeLetter({ topic, partition, offset }: RawRecord, step = 'no step'): string {
+  return `${topic}/${partition}/${offset} is a dead letter of ${step}`
 }
 
 /** Reads with the product's own driver. */
@@ -55,18 +77,20 @@ export async function caughtUp(
   names: ChainNames,
   { deadlineMs, tell }: CaughtUpOptions,
 ): Promise<void> {
-  const partitions = await partitionsOf(log, names.topic)
+  const partitions = new Map<string, TopicPartition[]>()
+  for (const { topic } of names.readers) partitions.set(topic, await partitionsOf(log, topic))
   const deadline = Date.now() + deadlineMs
   let toldAt = Date.now()
   for (;;) {
-    const lags: Partial<Record<FunctionName, number>> = {}
-    const ends = new Map((await log.ranges(partitions)).map((one) => [one.partition, one.end]))
-    for (const name of FUNCTIONS) {
-      const committed = await log.committed(names.groups[name], partitions)
-      lags[name] = committed.reduce(
-        (sum, one) => sum + (ends.get(one.partition) ?? 0) - (one.offset ?? 0),
-        0,
-      )
+    const lags: Record<string, number> = {}
+    // The ends after what is done: what is done may have moved them.
+    for (const { group, topic } of names.readers) {
+      const committed = await log.committed(group, partitions.get(topic) ?? [])
+      lags[group] = committed.reduce((sum, one) => sum - (one.offset ?? 0), 0)
+    }
+    for (const { group, topic } of names.readers) {
+      for (const { end } of await log.ranges(partitions.get(topic) ?? []))
+        lags[group] = (lags[group] ?? 0) + end
     }
     if (Object.values(lags).every((lag) => lag === 0)) return
     if (Date.now() > deadline) {

@@ -1,6 +1,6 @@
 /** One mode on one log, from the start of the load to the findings. */
 import { randomBytes } from 'node:crypto'
-import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createEmbeddedBroker } from '../../runtime/broker/embedded/broker.ts'
@@ -12,10 +12,11 @@ import { readLoadRecord } from '../invariants/load-record.ts'
 import type { TopicsRead } from '../invariants/logged-event.ts'
 import { eventually } from '../support/eventually.ts'
 import { startKafka, type KafkaCluster } from '../support/kafka.ts'
-import { chainNames, chainSources, type ChainNames } from './chain.ts'
+import { chainNames, chainSources, type ChainNames, type ChainOptions } from './chain.ts'
 import type { Cleanup } from './cleanup.ts'
 import { consoleReader } from './console-reader.ts'
 import { Deployment } from './deployment.ts'
+import { flowResources, type Flow } from './flow.ts'
 import { Load } from './load.ts'
 import type { ProducerOptions } from './producer.ts'
 import { Random } from './random.ts'
@@ -30,6 +31,7 @@ export interface ModeOptions {
   times: number
   seconds: number
   exactlyOnce: boolean
+  flow: Flow | undefined
   /** Read Kafka with its own console consumer instead of our driver. */
   console: boolean
   /** Used unless the mode wants its own. */
@@ -55,13 +57,22 @@ const USUAL: ModeSettings = {
   chain: { waitMs: 110, retry: { retries: 2, delayMs: 50 } },
   flags: [],
 }
+/** Steps from YAML run 64 events at a time, which is a little over 1,000 a second with this. */
+const FLOW_WAIT_MS = 60
 
 export async function runMode(t: Cleanup, options: ModeOptions): Promise<ModeResult> {
-  const settings = options.mode.settings?.(USUAL, options.seconds) ?? USUAL
+  const settings = settingsOf(options)
   const place = await placeOf(t, options, settings)
+  const chain = chainOf(place, options)
+  if (options.flow !== undefined) {
+    const file = join(place.dir, 'flow.yaml')
+    await writeFile(file, flowResources(chain, options.flow))
+    place.flags.push('-f', file)
+  }
   const deployment = await Deployment.build(t, {
-    sources: chainSources(chainOf(place, options)),
+    sources: chainSources(chain),
     flags: place.flags,
+    counted: place.names.entry,
     within: (folder) => place.disk?.enter(folder) ?? [],
   })
   await deployment.start()
@@ -88,10 +99,17 @@ export async function runMode(t: Cleanup, options: ModeOptions): Promise<ModeRes
   const findings = check({
     record: await readLoadRecord(recordFile),
     topics,
+    way: place.names.way,
     attempts: settings.chain.retry.retries + 1,
     exactlyOnce: options.exactlyOnce,
   })
   return { findings, moments: scene.moments, books, eventsPerSecond }
+}
+
+function settingsOf({ mode, seconds, flow }: ModeOptions): ModeSettings {
+  const usual =
+    flow === undefined ? USUAL : { ...USUAL, chain: { ...USUAL.chain, waitMs: FLOW_WAIT_MS } }
+  return mode.settings?.(usual, seconds) ?? usual
 }
 
 /** Where everything of a run lies. */
@@ -109,7 +127,7 @@ interface Place {
 
 async function placeOf(
   t: Cleanup,
-  { driver, kafka: shared }: ModeOptions,
+  { driver, flow, kafka: shared }: ModeOptions,
   settings: ModeSettings,
 ): Promise<Place> {
   const dir = await mkdtemp(join(tmpdir(), 'millrace-faults-'))
@@ -131,16 +149,17 @@ async function placeOf(
   }
   const data = join(disk?.inside ?? dir, 'log')
   if (driver === 'embedded') flags.push('--data', data)
-  return { dir, namespace, names: chainNames(namespace), settings, flags, kafka, disk, data }
+  const names = chainNames(namespace, flow)
+  return { dir, namespace, names, settings, flags, kafka, disk, data }
 }
 
 function chainOf(
   { namespace, settings }: Place,
-  { driver, exactlyOnce }: ModeOptions,
-): Parameters<typeof chainSources>[0] {
+  { driver, exactlyOnce, flow }: ModeOptions,
+): ChainOptions {
   // Kafka's idempotent producer sends nothing twice; the ingress cannot know.
   const dedupe = exactlyOnce && driver === 'embedded'
-  return { ...settings.chain, namespace, exactlyOnce, dedupe }
+  return { ...settings.chain, namespace, exactlyOnce, dedupe, flow }
 }
 
 function producerOptions(

@@ -53,10 +53,11 @@ async function passes(
   mode: Mode,
   options: FaultsOptions & Pick<ModeOptions, 'driver' | 'kafka'>,
 ): Promise<boolean> {
-  const { driver, seed, exactlyOnce } = options
+  const { driver, seed, exactlyOnce, flow } = options
   const times = options.times ?? mode.times
   const seconds = options.seconds ?? mode.seconds ?? DEFAULT_SECONDS
-  const title = `${mode.name} on ${driver}, seed ${seed}${exactlyOnce ? ', exactly once' : ''}`
+  const what = `${exactlyOnce ? ', exactly once' : ''}${flow === undefined ? '' : `, flow ${flow}`}`
+  const title = `${mode.name} on ${driver}, seed ${seed}${what}`
   const startedAt = performance.now()
   const tell = (text: string): void => {
     const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
@@ -67,7 +68,7 @@ async function passes(
   try {
     const result = await runMode(cleanups, { ...options, mode, times, seconds, tell })
     const { ok, tooSmall, text } = verdict(result)
-    const line = { mode: mode.name, driver, seed, exactlyOnce, ok, tooSmall, ...result }
+    const line = { mode: mode.name, driver, seed, exactlyOnce, flow, ok, tooSmall, ...result }
     process.stdout.write(options.json ? `${JSON.stringify(line)}\n` : `\n${title}\n${text}`)
     return ok && tooSmall.length === 0
   } catch (error) {

@@ -7,7 +7,7 @@ const SAMPLE = /^(\w+)(?:\{(.*)\})? ([-+.\deE]+)$/
 const TRIGGER = /trigger="([^"]*)"/
 
 export interface Scrape {
-  /** Records that were consumed and have no outcome yet, over all triggers. */
+  /** Records that were consumed and have no outcome yet, over all triggers that count. */
   inFlight: number
   assignedPartitions: number
   /** Per trigger: consumed - outcomes - in flight. */
@@ -16,13 +16,15 @@ export interface Scrape {
 
 export class Scraper {
   readonly #url: string
+  readonly #counted: string | undefined
   readonly #stop = new AbortController()
   readonly problems: string[] = []
   scrapes = 0
   latest: Scrape = { inFlight: 0, assignedPartitions: 0, books: new Map() }
 
-  constructor(metricsUrl: string) {
+  constructor(metricsUrl: string, counted?: string) {
     this.#url = `${metricsUrl}/metrics`
+    this.#counted = counted
     void this.#run()
   }
 
@@ -33,7 +35,7 @@ export class Scraper {
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       const text = await this.#fetch()
-      if (text !== undefined) this.#take(readScrape(text))
+      if (text !== undefined) this.#take(readScrape(text, this.#counted))
       await delay(EVERY_MS)
     }
   }
@@ -57,7 +59,8 @@ export class Scraper {
   }
 }
 
-export function readScrape(text: string): Scrape {
+/** `counted`: the only trigger whose records in flight count; all if it is undefined. */
+export function readScrape(text: string, counted?: string): Scrape {
   const books = new Map<string, number>()
   let inFlight = 0
   let assignedPartitions = 0
@@ -66,7 +69,8 @@ export function readScrape(text: string): Scrape {
     const value = Number(digits)
     const trigger = TRIGGER.exec(labels)?.[1] ?? ''
     if (name === 'millrace_assigned_partitions') assignedPartitions = value
-    if (name === 'millrace_in_flight') inFlight += value
+    const counts = counted === undefined || counted === trigger
+    if (name === 'millrace_in_flight' && counts) inFlight += value
     const isOut = name === 'millrace_in_flight' || name === 'millrace_outcomes_total'
     if (!isOut && name !== 'millrace_records_consumed_total') continue
     books.set(trigger, (books.get(trigger) ?? 0) + (isOut ? -value : value))

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { lastLine } from '../invariants/ledger.ts'
+import type { Flow } from './flow.ts'
 import { MODES } from './modes/all.ts'
 import { runMode } from './run-mode.ts'
 import type { Driver } from './scene.ts'
@@ -14,6 +15,7 @@ export interface ShortRun {
   times?: number
   seconds?: number
   kafka?: KafkaCluster
+  flow?: Flow
 }
 
 export async function harmed(t: TestContext, short: ShortRun): Promise<void> {
@@ -29,6 +31,7 @@ export async function harmed(t: TestContext, short: ShortRun): Promise<void> {
     exactlyOnce: false,
     console: false,
     kafka: short.kafka,
+    flow: short.flow,
     tell: () => {},
   })
   // How much flowed depends on the machine: it is told here, and demanded by the full run.

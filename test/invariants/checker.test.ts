@@ -3,7 +3,14 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { check, type CheckInput, type Findings } from './checker.ts'
 import { lastLine, ledger } from './ledger.ts'
-import { loadRecord, LOAD_SOURCE, STEPS, type LoadEvent, type RecordLine } from './load-record.ts'
+import {
+  FUNCTIONS,
+  loadRecord,
+  LOAD_SOURCE,
+  STEPS,
+  type LoadEvent,
+  type RecordLine,
+} from './load-record.ts'
 import type { LoggedEvent, TopicsRead } from './logged-event.ts'
 
 const ATTEMPTS = 3
@@ -66,7 +73,7 @@ function clean(): Clean {
 
 function checked(
   damage: (log: Clean) => void,
-  options: Partial<Pick<CheckInput, 'exactlyOnce'>> = {},
+  options: Partial<Pick<CheckInput, 'exactlyOnce' | 'way'>> = {},
 ): Findings {
   const log = clean()
   damage(log)
@@ -280,6 +287,50 @@ describe('the checker', () => {
       log.topics.events.push(logged('load.in', event, 2_000))
     })
     assert.deepEqual(halfway.lost, ['k1 n 5 (k1-5): not in load.one, load.two, load.out'])
+  })
+
+  describe('where the steps between the ends leave nothing in the log', () => {
+    const way = ['load.in', ...FUNCTIONS.map((fn) => ({ fn })), 'load.out']
+    const onlyEnds = (damage: (log: Clean) => void): Findings => {
+      const judged = (log: Clean): void => {
+        const { topics } = log
+        topics.events = topics.events.filter(({ type }) => way.includes(type))
+        damage(log)
+      }
+      return checked(judged, { way })
+    }
+
+    it('passes a clean log', () => {
+      const findings = onlyEnds(() => {})
+      assert.ok(findings.ok, ledger(findings))
+      assert.equal(lastLine(findings), 'lost: 0, out of order: 0, duplicates: 0, dead letters: 1')
+    })
+
+    it('sees what did not come out, in no order or not as a dead letter', () => {
+      const damages: Array<(log: Clean) => void> = [
+        (log) => log.topics.events.splice(indexOf(log, 'load.out', 'k2', 3), 1),
+        (log) => swap(log, 'load.out'),
+        ({ topics }) => (topics.deadLetters.b = []),
+      ]
+      const found = damages.map(onlyEnds)
+      assert.deepEqual(
+        found.map(({ lost, outOfOrder }) => [lost.length, outOfOrder.length]),
+        [
+          [1, 0],
+          [0, 1],
+          [1, 0],
+        ],
+      )
+    })
+
+    it('sees what came out though it is poison, and what stands between', () => {
+      const findings = onlyEnds(({ topics }) => {
+        topics.events.push(logged('load.out', { id: 'k1-3', key: 'k1', n: 3 }, 2_000))
+        topics.events.push(logged('load.one', { id: 'k1-1', key: 'k1', n: 1 }, 2_000))
+      })
+      assert.match(findings.wrong.join('\n'), /events of type load\.one/)
+      assert.match(findings.wrong.join('\n'), /poison in b and in load\.out/)
+    })
   })
 
   it('prints a table of the chain that ends in the line that says it all', () => {

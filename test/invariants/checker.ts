@@ -9,9 +9,17 @@ import {
   type Harm,
   type LoadRecord,
   type SentEvent,
-  type Step,
 } from './load-record.ts'
 import type { LoggedEvent, TopicsRead } from './logged-event.ts'
+
+/** What is on the way of each event, in order: events in the log, by type, and functions that may fail. */
+export type Station = string | { fn: FunctionName }
+
+/** Each function replies to the log. */
+export const EVERY_STEP: readonly Station[] = [
+  ...FUNCTIONS.flatMap((fn, index) => [STEPS[index] as string, { fn }]),
+  STEPS[3],
+]
 
 export interface CheckInput {
   record: LoadRecord
@@ -20,6 +28,8 @@ export interface CheckInput {
   attempts: number
   /** Nothing may come twice, and the order is judged on every occurrence. Default false. */
   exactlyOnce?: boolean
+  /** Begins with what the load sent. Default `EVERY_STEP`. */
+  way?: readonly Station[]
 }
 
 export interface StepFigures {
@@ -55,7 +65,7 @@ export interface Findings {
 const STAMP_SLACK_MS = 2_000
 
 export function check(input: CheckInput): Findings {
-  const { record, topics } = input
+  const { record, topics, way = EVERY_STEP } = input
   const sent = new Map(record.events.map((event) => [identity(event), event]))
   const duplicates: Duplicates = { byCause: {}, unexplained: [], repeated: new Set() }
   const findings: Findings = {
@@ -73,21 +83,23 @@ export function check(input: CheckInput): Findings {
   }
   const byStep = Map.groupBy(topics.events, (event) => event.type)
   for (const type of byStep.keys()) {
-    if (!isStep(type)) findings.wrong.push(`the log holds events of type ${type}`)
+    if (!way.includes(type)) findings.wrong.push(`the log holds events of type ${type}`)
   }
   const seen = new Map<string, Place>()
-  for (const [index, step] of STEPS.entries()) {
-    const place = placeOf(step, byStep.get(step) ?? [], index)
-    seen.set(step, place)
-    judge(place, { ...input, sent }, findings, duplicates)
-    const fn = FUNCTIONS[index]
-    if (fn === undefined) continue
-    const letters = placeOf(`dead letters of ${fn}`, topics.deadLetters[fn], index)
-    seen.set(fn, letters)
-    judge(letters, { ...input, sent }, findings, duplicates)
-    judgeCauses(fn, letters, { ...input, sent }, findings)
+  for (const station of way) {
+    if (typeof station === 'string') {
+      const place = placeOf(station, byStep.get(station) ?? [])
+      seen.set(station, place)
+      judge(place, { ...input, sent }, findings, duplicates)
+    } else {
+      const { fn } = station
+      const letters = placeOf(`dead letters of ${fn}`, topics.deadLetters[fn])
+      seen.set(fn, letters)
+      judge(letters, { ...input, sent }, findings, duplicates)
+      judgeCauses(fn, letters, { ...input, sent }, findings)
+    }
   }
-  for (const event of record.events) judgeOutcome(event, seen, findings)
+  for (const event of record.events) judgeOutcome(event, way, { seen, findings })
   findings.duplicateCount = Object.values(duplicates.byCause).reduce((sum, one) => sum + one, 0)
   findings.ok =
     findings.lost.length === 0 &&
@@ -101,8 +113,6 @@ export function check(input: CheckInput): Findings {
 /** One station of the chain: the events of a type, or the dead letters of a function. */
 interface Place {
   name: string
-  /** How many functions lie before it. */
-  depth: number
   /** In the order of the log. */
   events: LoggedEvent[]
   /** The occurrences of each event of the load. */
@@ -121,7 +131,7 @@ interface Judged extends CheckInput {
   sent: ReadonlyMap<string, SentEvent>
 }
 
-function placeOf(name: string, unordered: readonly LoggedEvent[], depth: number): Place {
+function placeOf(name: string, unordered: readonly LoggedEvent[]): Place {
   const events = unordered.toSorted((a, b) => a.partition - b.partition || a.offset - b.offset)
   const byEvent = Map.groupBy(events, identity)
   const figures = {
@@ -131,7 +141,7 @@ function placeOf(name: string, unordered: readonly LoggedEvent[], depth: number)
     outOfOrder: 0,
     missing: 0,
   }
-  return { name, depth, events, byEvent, figures }
+  return { name, events, byEvent, figures }
 }
 
 function judge(place: Place, input: Judged, findings: Findings, duplicates: Duplicates): void {
@@ -228,16 +238,16 @@ function judgeCauses(fn: FunctionName, place: Place, input: Judged, findings: Fi
 /** What was accepted reaches every place on its way, and no other. */
 function judgeOutcome(
   event: SentEvent,
-  seen: ReadonlyMap<string, Place>,
-  findings: Findings,
+  way: readonly Station[],
+  { seen, findings }: { seen: ReadonlyMap<string, Place>; findings: Findings },
 ): void {
   const who = identity(event)
   const isInLog = seen.get(STEPS[0])?.byEvent.has(who) === true
   // One that was never answered may not be there; if it is, it has to go the whole way too.
   if (!event.accepted && !isInLog) return
-  const end = event.poison === undefined ? STEPS.length : FUNCTIONS.indexOf(event.poison) + 1
+  const end = way.findIndex((one) => typeof one !== 'string' && one.fn === event.poison)
   const missing: string[] = []
-  const expected: string[] = STEPS.slice(0, end)
+  const expected = stepsOf(end === -1 ? way : way.slice(0, end))
   if (event.poison !== undefined) expected.push(event.poison)
   for (const name of expected) {
     const place = seen.get(name)
@@ -248,7 +258,8 @@ function judgeOutcome(
   if (missing.length > 0) {
     findings.lost.push(`${event.key} n ${event.n} (${event.id}): not in ${missing.join(', ')}`)
   }
-  for (const name of STEPS.slice(end)) {
+  if (end === -1) return
+  for (const name of stepsOf(way.slice(end))) {
     if (seen.get(name)?.byEvent.has(who)) {
       findings.wrong.push(`${event.key} n ${event.n} is poison in ${event.poison} and in ${name}`)
     }
@@ -263,6 +274,6 @@ function describe(place: Place, { key, n, id, partition, offset }: LoggedEvent):
   return `${place.name} ${key} n ${n} (${id}, ${partition}/${offset})`
 }
 
-function isStep(type: string): type is Step {
-  return (STEPS as readonly string[]).includes(type)
+function stepsOf(way: readonly Station[]): string[] {
+  return way.filter((station) => typeof station === 'string')
 }

@@ -2,7 +2,6 @@
 import { Kafka, logLevel } from 'kafkajs'
 import { eventually } from '../../support/eventually.ts'
 import type { KafkaCluster } from '../../support/kafka.ts'
-import { FUNCTIONS } from '../../invariants/load-record.ts'
 import type { SmallDisk } from '../small-disk.ts'
 import type { Mode, ModeSettings, Scene } from '../scene.ts'
 
@@ -84,7 +83,7 @@ export const dlqRefused: Mode = {
   times: 4,
   settings: (usual) => ({ ...usual, load: { ...usual.load, poisonShare: 0.01 } }),
   async run(scene) {
-    const topics = FUNCTIONS.map((name) => scene.parts.names.deadLetters[name])
+    const topics = [...new Set(scene.parts.names.deadLetters.map(({ topic }) => topic))]
     const configure = topicConfigurer(kafkaOf(scene), topics)
     await configure.make()
     for (let i = 0; i < scene.parts.times; i++) {
