@@ -14,7 +14,16 @@ export async function declaredTopology(
   paths: readonly string[],
 ): Promise<Topology> {
   if (paths.length === 0) return topologyOf((await readManifest(resolve(config.build))).functions)
-  const functions = await builtFunctions(config)
+  return topologyBeside(config, paths, await builtFunctions(config))
+}
+
+/** What these functions and resources in files declare together. Throws `FN_RESOURCE_INVALID`. */
+export async function topologyBeside(
+  config: Config,
+  paths: readonly string[],
+  functions: readonly FunctionManifest[],
+): Promise<Topology> {
+  if (paths.length === 0) return topologyOf(functions)
   const { loadResources, refuseErrors } = await import('../k8s/read/load.ts')
   const { servicesOf } = await import('../runtime/config/services.ts')
   const { topology, findings } = await loadResources(paths, {

@@ -5,9 +5,10 @@ import { readManifest } from '../../builder/manifest-file.ts'
 import { decodeJson } from '../../runtime/codec/json-format.ts'
 import type { Config } from '../../runtime/config/schema.ts'
 import { triggerName, type TriggerManifest } from '../../runtime/contract/manifest.ts'
-import { destinationName, subscriberName } from '../../runtime/contract/subscriber.ts'
+import { takerName } from '../../runtime/contract/subscriber.ts'
 import { explain } from '../../runtime/filter/explain.ts'
 import { configOf, defineCommand, readInput, withConfigFlags } from '../command.ts'
+import { failedClauseText } from '../failed-clause.ts'
 import { EXIT, print } from '../output.ts'
 import { resourcePaths, withFileFlag, type FileOptions } from '../resources.ts'
 import { declaredTopology } from '../topology.ts'
@@ -47,12 +48,8 @@ function runExplain({ event: body, triggers, json }: ExplainOptions): number {
       print(JSON.stringify({ trigger: name, matches, failed }))
       continue
     }
-    print(`${matches ? 'matches' : 'no     '}  ${name} → ${whereTo(trigger)}`)
-    for (const { clause, expected, actual } of failed) {
-      print(
-        `           ${clause}: expected ${JSON.stringify(expected)}, is ${JSON.stringify(actual)}`,
-      )
-    }
+    print(`${matches ? 'matches' : 'no     '}  ${name} → ${takerName(trigger)}`)
+    for (const clause of failed) print(`           ${failedClauseText(clause)}`)
   }
   return EXIT.done
 }
@@ -67,10 +64,4 @@ async function triggersOf(config: Config, paths: readonly string[]): Promise<Tri
   }
   const { triggers } = await declaredTopology(config, paths)
   return triggers.filter(({ step }) => step === undefined)
-}
-
-function whereTo({ subscriber, reply }: TriggerManifest): string {
-  return subscriber.kind === 'pass' && reply !== undefined
-    ? destinationName(reply)
-    : subscriberName(subscriber)
 }
