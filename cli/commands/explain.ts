@@ -1,7 +1,5 @@
 /** `fn explain`: which triggers match an event, and which clause failed. */
-import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { readManifest } from '../../builder/manifest-file.ts'
 import { decodeJson } from '../../runtime/codec/json-format.ts'
 import type { Config } from '../../runtime/config/schema.ts'
 import { triggerName, type TriggerManifest } from '../../runtime/contract/manifest.ts'
@@ -12,7 +10,6 @@ import { failedClauseText } from '../failed-clause.ts'
 import { EXIT, print } from '../output.ts'
 import { resourcePaths, withFileFlag, type FileOptions } from '../resources.ts'
 import { declaredTopology } from '../topology.ts'
-import { runningTriggers } from '../triggers.ts'
 
 interface ExplainOptions {
   event: Buffer
@@ -56,12 +53,6 @@ function runExplain({ event: body, triggers, json }: ExplainOptions): number {
 
 /** Steps of flows are left out: no event of a broker reaches them but by the trigger before them. */
 async function triggersOf(config: Config, paths: readonly string[]): Promise<TriggerManifest[]> {
-  if (paths.length === 0) {
-    const served = await runningTriggers()
-    if (served !== undefined) return served.filter(({ step }) => step === undefined)
-    const { functions } = await readManifest(resolve(config.build))
-    return functions.flatMap((one) => one.triggers)
-  }
   const { triggers } = await declaredTopology(config, paths)
   return triggers.filter(({ step }) => step === undefined)
 }
