@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { MANIFEST_FILE, readManifest } from '../builder/manifest-file.ts'
 import type { LoadedResources } from '../k8s/read/load.ts'
+import type { Finding } from '../k8s/read/resource.ts'
 import type { Config } from '../runtime/config/schema.ts'
 import type { FunctionManifest } from '../runtime/contract/manifest.ts'
 import { EMPTY_TOPOLOGY, type Topology } from '../runtime/contract/topology.ts'
@@ -22,6 +23,8 @@ export class LiveResources {
   #served: Topology | undefined
   /** Why what stands in the files is not served. */
   #trouble: string | undefined
+  /** Notes as they were told last: at a change only new ones are. */
+  #notes: readonly Finding[] = []
   #watch: FileWatch | undefined
 
   constructor(paths: readonly string[], config: Config, projectDir: string) {
@@ -44,7 +47,7 @@ export class LiveResources {
     if (this.paths.length === 0) return EMPTY_TOPOLOGY
     try {
       const { topology, findings } = await this.#read()
-      sayNotes(findings)
+      this.#tell(findings)
       this.#served = topology
       this.#trouble = undefined
       return topology
@@ -68,7 +71,7 @@ export class LiveResources {
       const { topology, findings } = await this.#read()
       const isSame = isDeepStrictEqual(topology, this.#served)
       if (isSame && this.#trouble === undefined) return
-      if (!isSame) sayNotes(findings)
+      this.#tell(findings)
       const change = isSame ? undefined : await apply(topology)
       this.#served = topology
       this.#trouble = undefined
@@ -80,6 +83,18 @@ export class LiveResources {
 
   close(): void {
     this.#watch?.close()
+  }
+
+  #tell(findings: readonly Finding[]): void {
+    const isKnown = (finding: Finding): boolean =>
+      this.#notes.some(
+        (one) =>
+          one.field === finding.field &&
+          one.message === finding.message &&
+          fileOf(one) === fileOf(finding),
+      )
+    sayNotes(findings.filter((finding) => !isKnown(finding)))
+    this.#notes = findings
   }
 
   #refused(error: unknown): void {
@@ -104,6 +119,11 @@ export class LiveResources {
     if (await this.isAlone()) return []
     return (await readManifest(resolve(this.#projectDir, this.#config.build))).functions
   }
+}
+
+/** Lines move when a file is edited. */
+function fileOf({ place }: Finding): string {
+  return place.replace(/:\d+$/, '')
 }
 
 function changeText(change: TopologyChange): string {

@@ -1,11 +1,9 @@
 /** The triggers that an operator command may name: of the build in this folder, and of a running runtime. */
 import { resolve } from 'node:path'
 import { readManifest } from '../builder/manifest-file.ts'
-import { adminClient } from '../runtime/admin/client.ts'
 import type { Config } from '../runtime/config/schema.ts'
 import { triggerName, type TriggerManifest } from '../runtime/contract/manifest.ts'
 import { isMillraceError, MillraceError } from '../runtime/errors.ts'
-import { readRuntimeFile } from '../runtime/runtime-file.ts'
 import type { LogAccess } from './log-access.ts'
 
 export interface KnownTrigger {
@@ -39,18 +37,6 @@ export async function servedTriggers(
   const { triggers } = await topology()
   const served = new Set(triggers.map(triggerName))
   return [...triggers, ...(built ?? []).filter((trigger) => !served.has(triggerName(trigger)))]
-}
-
-/** Of the runtime that runs in this folder; undefined where none does, or it does not answer. */
-export async function runningTriggers(): Promise<TriggerManifest[] | undefined> {
-  const running = await readRuntimeFile(process.cwd())
-  if (running === undefined) return undefined
-  try {
-    return (await adminClient(running.admin).topology()).triggers
-  } catch (error) {
-    if (isMillraceError(error, 'FN_CLI_NOT_REACHABLE')) return undefined
-    throw error
-  }
 }
 
 /** By its name, or by the last part of it where only one has that. Throws `FN_CLI_NOT_FOUND`. */

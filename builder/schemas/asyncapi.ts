@@ -4,12 +4,12 @@
  * trigger, and a `send` for what a function replies with.
  */
 import type { Filter } from '../../runtime/contract/metadata.ts'
+import { filtersInWords } from '../../runtime/filter/in-words.ts'
 import { matchPartial, UNKNOWN } from '../../runtime/filter/partial.ts'
 import { VERSION } from '../../runtime/version.ts'
 import type { SchemaCatalog } from './catalog.ts'
 import { placed } from './complete-schema.ts'
 import { inDraft07 } from './draft-07.ts'
-import { filtersInWords } from './filter-words.ts'
 import { namedDocuments, type NamedDocument } from './type-names.ts'
 
 export interface DocumentedTrigger {
@@ -145,7 +145,9 @@ function receives({ triggers }: Documented, messages: ReadonlyMap<string, string
   return Object.fromEntries(
     triggers.map((trigger) => {
       const types = typesFor(trigger.filters, [...messages.keys()])
-      const takes = `${trigger.subscriber} takes ${filtersInWords(trigger.filters)}.`
+      const where = filtersInWords(trigger.filters)
+      const events = where === '' ? 'every event' : `events where ${where}`
+      const takes = `${trigger.subscriber} takes ${events}.`
       return [
         `${keyOf(trigger.name)}.receive`,
         {

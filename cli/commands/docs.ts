@@ -2,16 +2,19 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { Option, type Command } from 'commander'
-import type { Compilation } from '../../builder/compile.ts'
-import type { Documented } from '../../builder/schemas/asyncapi.ts'
+import type { Documented, DocumentedTrigger } from '../../builder/schemas/asyncapi.ts'
 import type { Config } from '../../runtime/config/schema.ts'
 import { triggerName } from '../../runtime/contract/manifest.ts'
 import { isRecord } from '../../runtime/contract/schema-problems.ts'
+import { takerName, type Destination, type Subscriber } from '../../runtime/contract/subscriber.ts'
+import type { Topology } from '../../runtime/contract/topology.ts'
 import { configOf, defineCommand, withConfigFlags } from '../command.ts'
 import { EXIT, print, say } from '../output.ts'
-import { compiledProject } from '../project-schemas.ts'
+import { compiledProject, schemasAlone, type Project } from '../project-schemas.ts'
+import { hasFunctions, resourcePaths, withFileFlag, type FileOptions } from '../resources.ts'
+import { topologyBeside } from '../topology.ts'
 
-interface DocsOptions {
+interface DocsOptions extends FileOptions {
   out?: string
   format?: 'yaml' | 'json'
 }
@@ -21,7 +24,7 @@ export function docsCommand(): Command {
     'docs',
     'an AsyncAPI document of brokers, event types, triggers and functions',
   )
-  withConfigFlags(command, ['functions', 'schemas', 'brokers', 'host', 'port'])
+  withConfigFlags(command, ['functions', 'schemas', 'services', 'brokers', 'host', 'port'])
     .option('--out <file>', 'where to write it (default: standard output)')
     .addOption(
       new Option('--format <format>', 'default: json for a --out that ends so, else yaml').choices([
@@ -29,10 +32,11 @@ export function docsCommand(): Command {
         'json',
       ]),
     )
+  withFileFlag(command, 'Knative resources, beside the functions if there are any')
   return runs(async ({ out, format, ...options }) => {
-    const config = configOf(options)
+    const config = configOf({ ...options })
     const { asyncApiDocument } = await import('../../builder/schemas/asyncapi.ts')
-    const document = asyncApiDocument(await documented(config))
+    const document = asyncApiDocument(await documented(config, resourcePaths(options, config)))
     const text = await textOf(document, format ?? (out?.endsWith('.json') ? 'json' : 'yaml'))
     if (out === undefined) {
       print(text)
@@ -44,38 +48,76 @@ export function docsCommand(): Command {
   })
 }
 
-async function documented(config: Config): Promise<Documented> {
-  const compilation = await compiledProject(config)
+async function documented(config: Config, paths: readonly string[]): Promise<Documented> {
+  const isAlone = paths.length > 0 && !(await hasFunctions(config))
+  const project = isAlone ? await schemasAlone(config) : await compiledProject(config)
+  const topology = await topologyBeside(config, paths, project.functions)
   return {
     info: await projectInfo(config),
     ingress: `${config.host}:${config.port}`,
     kafka: config.brokers,
-    triggers: compilation.functions.flatMap(({ name, description, triggers }) =>
-      triggers.map((trigger) => ({
+    triggers: documentedTriggers(topology, project.functions),
+    replies: await repliesIn(project, topology),
+    catalog: project.catalog,
+  }
+}
+
+/** Steps of flows are left out: their events are nobody else's. */
+function documentedTriggers(
+  { triggers, flows }: Topology,
+  functions: Project['functions'],
+): DocumentedTrigger[] {
+  return triggers
+    .filter(({ step }) => step === undefined)
+    .map((trigger) => {
+      const { subscriber, reply } = trigger
+      const own = functions.find(
+        ({ name }) => subscriber.kind === 'function' && subscriber.name === name,
+      )
+      const flow = flows.find(({ entry }) => reply?.kind === 'channel' && reply.channel === entry)
+      return {
         name: triggerName(trigger),
         broker: trigger.broker,
         topic: trigger.topic,
         group: trigger.group,
         filters: trigger.filters,
-        subscriber: `function ${name}`,
-        description,
-      })),
-    ),
-    replies: await repliesIn(compilation),
-    catalog: compilation.catalog,
-  }
+        subscriber:
+          subscriber.kind === 'pass' && flow !== undefined
+            ? `${flow.kind} ${flow.name}`
+            : `${KIND_WORDS[subscriber.kind]} ${takerName(trigger)}`,
+        description: own?.description,
+      }
+    })
 }
 
-/** A reply goes to the broker that brought its cause. */
-async function repliesIn({ functions, bundles }: Compilation): Promise<Documented['replies']> {
+const KIND_WORDS: Readonly<Record<Subscriber['kind'], string>> = {
+  function: 'function',
+  http: 'service',
+  transform: 'EventTransform',
+  pass: 'topic',
+}
+
+/** A reply goes to the broker that brought its cause, unless the trigger names another one. */
+async function repliesIn(
+  { functions, bundles }: Project,
+  { triggers, brokers: known }: Topology,
+): Promise<Documented['replies']> {
+  if (functions.length === 0) return []
   const { repliesOf } = await import('../../builder/check.ts')
   const { replies, notes } = repliesOf({ functions, bundles })
   for (const note of notes) say(note)
   return replies.flatMap(({ manifest, replies: literals }) => {
     const types = [...new Set(literals.map(({ type }) => type))].toSorted()
-    const brokers = [...new Set(manifest.triggers.map(({ broker }) => broker))]
-    return brokers.map((broker) => ({ function: manifest.name, broker, types }))
+    const topics = triggers
+      .filter(({ subscriber: by }) => by.kind === 'function' && by.name === manifest.name)
+      .flatMap(({ topic, reply }) => (reply === undefined ? topic : topicsIn(reply)))
+    const brokers = known.filter(({ topic }) => topics.includes(topic))
+    return brokers.map((broker) => ({ function: manifest.name, broker: broker.name, types }))
   })
+}
+
+function topicsIn(reply: Destination): string[] {
+  return reply.kind === 'topic' ? [reply.topic] : []
 }
 
 /** What `package.json` says, or else the folder's name. */

@@ -1,17 +1,15 @@
 /** `fn explain`: which triggers match an event, and which clause failed. */
-import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { readManifest } from '../../builder/manifest-file.ts'
 import { decodeJson } from '../../runtime/codec/json-format.ts'
 import type { Config } from '../../runtime/config/schema.ts'
 import { triggerName, type TriggerManifest } from '../../runtime/contract/manifest.ts'
-import { destinationName, subscriberName } from '../../runtime/contract/subscriber.ts'
+import { takerName } from '../../runtime/contract/subscriber.ts'
 import { explain } from '../../runtime/filter/explain.ts'
 import { configOf, defineCommand, readInput, withConfigFlags } from '../command.ts'
+import { failedClauseText } from '../failed-clause.ts'
 import { EXIT, print } from '../output.ts'
 import { resourcePaths, withFileFlag, type FileOptions } from '../resources.ts'
 import { declaredTopology } from '../topology.ts'
-import { runningTriggers } from '../triggers.ts'
 
 interface ExplainOptions {
   event: Buffer
@@ -47,30 +45,14 @@ function runExplain({ event: body, triggers, json }: ExplainOptions): number {
       print(JSON.stringify({ trigger: name, matches, failed }))
       continue
     }
-    print(`${matches ? 'matches' : 'no     '}  ${name} → ${whereTo(trigger)}`)
-    for (const { clause, expected, actual } of failed) {
-      print(
-        `           ${clause}: expected ${JSON.stringify(expected)}, is ${JSON.stringify(actual)}`,
-      )
-    }
+    print(`${matches ? 'matches' : 'no     '}  ${name} → ${takerName(trigger)}`)
+    for (const clause of failed) print(`           ${failedClauseText(clause)}`)
   }
   return EXIT.done
 }
 
 /** Steps of flows are left out: no event of a broker reaches them but by the trigger before them. */
 async function triggersOf(config: Config, paths: readonly string[]): Promise<TriggerManifest[]> {
-  if (paths.length === 0) {
-    const served = await runningTriggers()
-    if (served !== undefined) return served.filter(({ step }) => step === undefined)
-    const { functions } = await readManifest(resolve(config.build))
-    return functions.flatMap((one) => one.triggers)
-  }
   const { triggers } = await declaredTopology(config, paths)
   return triggers.filter(({ step }) => step === undefined)
-}
-
-function whereTo({ subscriber, reply }: TriggerManifest): string {
-  return subscriber.kind === 'pass' && reply !== undefined
-    ? destinationName(reply)
-    : subscriberName(subscriber)
 }

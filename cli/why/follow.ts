@@ -5,7 +5,7 @@ import type { LogRecord, TopicPartition } from '../../runtime/contract/broker.ts
 import type { Event } from '../../runtime/contract/event.ts'
 import type { TriggerManifest } from '../../runtime/contract/manifest.ts'
 import { DEAD_LETTER_HEADERS, headerText } from '../../runtime/dlq/headers.ts'
-import { readLetter } from '../../runtime/dlq/letter.ts'
+import { readLetter, type Letter } from '../../runtime/dlq/letter.ts'
 import { refOf } from '../../runtime/dlq/ref.ts'
 import { recordsOf } from '../../runtime/dlq/scan.ts'
 import { statesOf } from '../../runtime/dlq/states.ts'
@@ -50,7 +50,7 @@ export async function followEvent(access: LogAccess, options: FollowOptions): Pr
     id: options.id,
     occurrences: occurrences.length === 0 ? NOT_KEPT : occurrences,
     replies,
-    deadLetters: await deadLettersOf(access, options),
+    deadLetters: await deadLettersOf(access, options, placesOf(occurrences)),
   }
 }
 
@@ -106,17 +106,34 @@ function replyOf(at: TopicPartition, record: LogRecord, { attributes }: Event): 
   return { topic: at.topic, partition: at.partition, offset: record.offset, type, id, source }
 }
 
-async function deadLettersOf(access: LogAccess, options: FollowOptions): Promise<WhyLetter[]> {
+function isAbout(
+  { id, source, origin }: Letter,
+  options: FollowOptions,
+  places: ReadonlySet<string>,
+): boolean {
+  if (origin !== undefined && places.has(refOf(origin, origin.offset))) return true
+  if (id !== options.id) return false
+  if (options.source !== undefined && source !== options.source) return false
+  return options.topic === undefined || origin === undefined || origin.topic === options.topic
+}
+
+/** What a step of a flow could not process has an id of its own, and came of the event all the same. */
+function placesOf(occurrences: readonly Occurrence[]): ReadonlySet<string> {
+  return new Set(occurrences.map((one) => refOf(one, one.offset)))
+}
+
+async function deadLettersOf(
+  access: LogAccess,
+  options: FollowOptions,
+  places: ReadonlySet<string>,
+): Promise<WhyLetter[]> {
   const found: WhyLetter[] = []
   const { reader } = access
   for (const { topic } of (await reader.topics()).filter((one) => isDeadLetterTopic(one.topic))) {
     const states = await statesOf(reader, topic)
     for await (const { at, record } of recordsOf(reader, topic)) {
       const letter = readLetter(at, record)
-      if (letter === undefined || letter.id !== options.id) continue
-      if (options.source !== undefined && letter.source !== options.source) continue
-      const isElsewhere = letter.origin !== undefined && letter.origin.topic !== options.topic
-      if (options.topic !== undefined && isElsewhere) continue
+      if (letter === undefined || !isAbout(letter, options, places)) continue
       const state = states.of(letter.ref)
       found.push({
         ...letterLine(letter, state?.state ?? 'open'),

@@ -1,5 +1,6 @@
 /** `fn why` for people. */
 import type { AttemptTrace } from '../../runtime/contract/history.ts'
+import { failedClauseText } from '../failed-clause.ts'
 import { readable as readableLetter } from '../commands/dlq/letter-line.ts'
 import { NOT_KEPT, type Occurrence, type TriggerReport, type WhyReport } from './report.ts'
 
@@ -38,10 +39,7 @@ function triggerLines(report: TriggerReport): string[] {
   if (!report.matches) {
     return [
       `  ${trigger}: its filters do not match`,
-      ...failed.map(
-        ({ clause, expected, actual }) =>
-          `    ${clause}: expected ${JSON.stringify(expected)}, is ${JSON.stringify(actual)}`,
-      ),
+      ...failed.map((clause) => `    ${failedClauseText(clause)}`),
     ]
   }
   const ended = report.endedAt === null ? '' : ` at ${report.endedAt}`

@@ -6,7 +6,7 @@ import type { CursorState } from '../../runtime/contract/cursor-state.ts'
 import type { Event } from '../../runtime/contract/event.ts'
 import type { DeliveryTrace } from '../../runtime/contract/history.ts'
 import { triggerName, type TriggerManifest } from '../../runtime/contract/manifest.ts'
-import { subscriberName } from '../../runtime/contract/subscriber.ts'
+import { takerName } from '../../runtime/contract/subscriber.ts'
 import { explain } from '../../runtime/filter/explain.ts'
 import type { LogAccess } from '../log-access.ts'
 import { NOT_KEPT, type Place, type Position, type TriggerReport } from './report.ts'
@@ -44,7 +44,7 @@ async function reportOf(
   const trace = await access.delivery?.({ trigger: name, ...place })
   return {
     trigger: name,
-    function: subscriberName(trigger.subscriber),
+    function: takerName(trigger),
     matches: explanation.matches,
     failed: explanation.failed,
     position: await positionOf(access, trigger, { place, trace }),

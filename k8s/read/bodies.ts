@@ -2,9 +2,11 @@
 import { parseDuration } from '../../runtime/contract/duration.ts'
 import type { Filter } from '../../runtime/contract/metadata.ts'
 import { isMillraceError } from '../../runtime/errors.ts'
+import { jsonataProblem } from '../../runtime/isolate/jsonata-syntax.ts'
 import type { CompiledKind } from './kinds.ts'
 import {
   anything,
+  both,
   fields,
   flag,
   list,
@@ -167,7 +169,7 @@ const CHANNEL_TEMPLATE = fields(
   ['apiVersion', 'kind'],
 )
 const FLOW_FIELDS = { channelTemplate: CHANNEL_TEMPLATE, reply: DESTINATION }
-const JSONATA = fields({ expression: name }, ['expression'])
+const JSONATA = fields({ expression: both(name, text(jsonataProblem)) }, ['expression'])
 
 /** What the filters' own check says, is not said again here. */
 const FILTERS = list(anything)

@@ -100,10 +100,11 @@ async function contentOf(file: string, findings: Finding[]): Promise<string | un
 }
 
 function whyNot(error: unknown): string {
-  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'is not there'
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'there is no such file or folder'
   return `cannot be read: ${error instanceof Error ? error.message : String(error)}`
 }
 
+/** No line: it is about the file or the folder as a whole. */
 function unreadable(file: string, message: string): Finding {
-  return { severity: 'error', place: `${file}:1`, field: '', message }
+  return { severity: 'error', place: file, field: '', message }
 }

@@ -1,4 +1,5 @@
 /** Where events go: who handles them, and where replies and dead letters are sent. */
+
 /** Who handles an event, by what it does. */
 export type Subscriber =
   /** A function of this build; function names are unique in it. */
@@ -61,4 +62,12 @@ export function destinationName(destination: Destination): string {
     default:
       return subscriberName(destination)
   }
+}
+
+/** Who takes a trigger's events; of one that only hands them on, where to. */
+export function takerName(trigger: { subscriber: Subscriber; reply?: Destination }): string {
+  const { subscriber, reply } = trigger
+  return subscriber.kind === 'pass' && reply !== undefined
+    ? destinationName(reply)
+    : subscriberName(subscriber)
 }

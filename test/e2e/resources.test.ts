@@ -100,6 +100,8 @@ describe('fn dev -f', () => {
       'event.json',
     ])
     assert.deepEqual(explained, [{ trigger: 'shop/second', matches: true, failed: [] }])
+    const graph = await p.fn(['graph'])
+    assert.match(graph.stdout, /trigger shop\/second/, graph.stderr)
     assert.equal(await runtime.end('SIGTERM'), 0)
   })
 

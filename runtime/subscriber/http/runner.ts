@@ -126,7 +126,7 @@ export class HttpRunner implements SubscriberRunner {
   #resultOf({ id, timeoutMs }: WorkItem, answer: Answer, durationMs: number): WorkResult {
     const { name, address, maxReplyBytes } = this.#options
     const outcome = outcomeOf(answer, {
-      subscriber: `subscriber ${name} at ${address.shown}`,
+      subscriber: subscriberText(name, address),
       dest: address.url,
       timeoutMs,
       maxReplyBytes,
@@ -142,6 +142,11 @@ export class HttpRunner implements SubscriberRunner {
     this.#bytes -= sizeOf(item)
     this.#results.push(result)
   }
+}
+
+/** Most subscribers have no other name than their address. */
+function subscriberText(name: string, { url, shown }: Address): string {
+  return name === url ? `subscriber ${shown}` : `subscriber ${name} at ${shown}`
 }
 
 function sizeOf({ event }: WorkItem): number {

@@ -131,6 +131,56 @@ describe('fn check -f', () => {
   })
 })
 
+describe('fn explain', () => {
+  it('tells why there is nothing that a filter could look at, and how an expression fails', async (t) => {
+    const p = await shop(t)
+    const filters = '  filters: [{ data: { amount: { gt: 5 } } }, { cesql: INT(type) > 3 }]'
+    const trigger = `  broker: b\n  subscriber: { uri: "http://a" }\n${filters}`
+    await p.write(
+      't.yaml',
+      resourceText('Broker', 'b', '  {}') + resourceText('Trigger', 't', trigger),
+    )
+    const { stdout } = await p.fn(['explain', '--event', 'event.json', '-f', 't.yaml'])
+    assert.equal(
+      stdout,
+      [
+        'no       events/t → http://a',
+        '           data.amount.gt: expected 5, is null (the event has no data)',
+        '           cesql: expected "INT(type) > 3", is "cast error: \\"com.example.books.sold\\" is no Integer"',
+        '',
+      ].join('\n'),
+    )
+  })
+})
+
+describe('fn docs -f', () => {
+  it('documents the triggers of YAML, with the functions that they name', async (t) => {
+    const p = await shop(t)
+    const alone = await p.fn(['docs', '-f', 'shop', '--format', 'json'])
+    assert.equal(alone.code, 0, alone.stderr)
+    assert.equal(
+      subscriberIn(alone.stdout, 'books.pay'),
+      'service http://till.books.svc.cluster.local:8080/payments',
+    )
+    await p.write(
+      'functions/packer.ts',
+      PACKER.replace('{}', "{ description: 'Packs.' }").replace(
+        '(): void {}',
+        "() { return { type: 'packed' } }",
+      ),
+    )
+    const beside = await p.fn(['docs', '-f', 'shop', '--format', 'json'])
+    assert.equal(beside.code, 0, beside.stderr)
+    assert.equal(subscriberIn(beside.stdout, 'books.pack'), 'function packer')
+    assert.match(beside.stdout, /"books\.shop\.packer\.send"/)
+  })
+})
+
+function subscriberIn(text: string, trigger: string): unknown {
+  const { operations } = JSON.parse(text) as { operations: Record<string, Record<string, unknown>> }
+  return operations[`${trigger}.receive`]?.['x-millrace-subscriber']
+}
+
 describe('fn import', () => {
   interface Imported {
     functions: Array<{ name: string; exists: boolean; metadata: { triggers: unknown[] } }>

@@ -149,6 +149,21 @@ describe('following an event', () => {
     )
   })
 
+  it('finds what a step of a flow could not process, which has an id of its own', async (t) => {
+    const log = await deadLetterLog(t)
+    await log.fail({ id: 'a' })
+    const [first] = await log.records(TRIGGER.topic)
+    assert.ok(first !== undefined)
+    const headers = first.record.headers.map(([name, value]): (typeof first.record.headers)[0] =>
+      name.toString() === 'ce_id' ? [name, Buffer.from('a-priced')] : [name, value],
+    )
+    const ref = await log.failAgain(TRIGGER.topic, first.partition, { ...first.record, headers })
+    const found = async (id: string): Promise<string[]> =>
+      (await why(log, id)).deadLetters.map((letter) => letter.ref)
+    assert.ok((await found('a')).includes(ref))
+    assert.deepEqual(await found('a-priced'), [ref])
+  })
+
   it('keeps dead letters when the log has let the event go', async (t) => {
     const log = await deadLetterLog(t)
     await log.fail({ id: 'a' })

@@ -115,7 +115,7 @@ const CLAIMED: Record<string, string[]> = {
   'X8 dataref passes': [EXTENSIONS],
   'X9 recordedtime is not changed': [EXTENSIONS],
 
-  'W1 the statuses of a delivery': [REFUSALS],
+  'W1 the statuses of a delivery': [REFUSALS, 'integration/subscriber/http/statuses'],
   'W2 OPTIONS against abuse': [REFUSALS],
 }
 

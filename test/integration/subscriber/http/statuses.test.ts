@@ -10,7 +10,7 @@ function faultOf(result: WorkResult | undefined): Fault {
   return result.fault
 }
 
-test('what each status means, by the table of Knative', async (t) => {
+test('W1 what each status means, by the table of Knative: 410 too is not tried again', async (t) => {
   const { url } = await startSubscriber(t, (response, { headers }) => {
     response.writeHead(Number(headers['ce-status'])).end()
   })
@@ -44,11 +44,12 @@ test('what each status means, by the table of Knative', async (t) => {
           : 'FN_SUBSCRIBER_REFUSED'
     assert.equal(meaning, expected, String(status))
   }
+  assert.equal(meanings.get(410), 'FN_SUBSCRIBER_REFUSED')
   assert.equal(retryOf('FN_SUBSCRIBER_FAILED'), 'backoff')
   assert.equal(retryOf('FN_SUBSCRIBER_REFUSED'), 'never')
 })
 
-test('a redirect is refused and not followed', async (t) => {
+test('W1 a redirect is refused and not followed', async (t) => {
   const { received, url } = await startSubscriber(t, (response) => {
     response.writeHead(307, { location: '/elsewhere' }).end()
   })

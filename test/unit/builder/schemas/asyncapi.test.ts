@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { asyncApiDocument, type Documented } from '../../../../builder/schemas/asyncapi.ts'
-import { filtersInWords } from '../../../../builder/schemas/filter-words.ts'
 import { atPointer } from '../../../../runtime/contract/json-schema.ts'
 import { isRecord } from '../../../../runtime/contract/schema-problems.ts'
 import { catalogOf } from '../../../support/schema-catalog.ts'
@@ -70,14 +69,21 @@ test('payloads are in the words of draft-07, which AsyncAPI speaks', async (t) =
   })
 })
 
-test('filters are told in words', () => {
-  assert.equal(filtersInWords([]), 'every event')
+test('filters are told in words, also those in CESQL', async (t) => {
+  const [watch, one] = GIVEN.triggers
+  assert.ok(watch !== undefined && one !== undefined)
+  const triggers = [
+    { ...watch, filters: [] },
+    { ...one, filters: [{ exact: { source: '/s' } }, { cesql: "type LIKE 'x.%'" }] },
+  ]
+  const doc = asyncApiDocument({ ...GIVEN, triggers, catalog: await catalogOf(t, SCHEMAS) })
+  const descriptionOf = (name: string): unknown => {
+    const operation = atPointer(doc, `/operations/${name}`)
+    return isRecord(operation) ? operation['description'] : undefined
+  }
+  assert.equal(descriptionOf('events.watch.receive'), 'Function watch takes every event.')
   assert.equal(
-    filtersInWords([
-      { exact: { type: 'a', source: '/s' } },
-      { any: [{ suffix: { subject: '.jpg' } }, { not: { exists: { tenant: true } } }] },
-      { data: { amount: { gte: 1, lt: 9 } } },
-    ]),
-    'events where type is "a" and source is "/s" and (subject ends with ".jpg" or not (tenant is there)) and data.amount is at least 1 and data.amount is below 9',
+    descriptionOf('events.one.receive'),
+    `Function one takes events where source is "/s" and (type LIKE 'x.%').`,
   )
 })

@@ -133,6 +133,20 @@ describe('an EventTransform', () => {
     assert.deepEqual(flow('events/x-kn-transform').steps.at(-1)?.reply, next)
   })
 
+  it('whose expression is no JSONata is refused, with the place in the expression', () => {
+    const broken = (spec: string) => compiled(resourceText('EventTransform', 'x', spec)).errors
+    assert.deepEqual(broken('  jsonata:\n    expression: |\n      { "a": 1,\n        "b" 5 }\n'), [
+      'f.yaml:9: spec.jsonata.expression: line 2, column 7: no JSONata: Expected ":", got 5',
+    ])
+    const reply = '  reply: { jsonata: { expression: "a.b[" } }'
+    assert.match(
+      broken(`  jsonata: { expression: data }\n  sink: { uri: "http://s" }\n${reply}`).join(),
+      /^f\.yaml:\d+: spec\.reply\.jsonata\.expression: line 1, column 4: no JSONata: Expected "]"/,
+    )
+    const deep = `  jsonata: { expression: "${'('.repeat(20_000)}" }`
+    assert.match(broken(deep).join(), /expression: is nested too deep to be read as JSONata$/)
+  })
+
   it('must not send to itself, over others or at once', () => {
     const { errors } = compiled(
       transform(`  sink: ${ref('EventTransform', 'y')}`) +

@@ -70,8 +70,8 @@ describe('loadResources', () => {
   it('says what cannot be read', async (t) => {
     const { lines, dir } = await load(t, { 'empty/a.md': '' }, 'gone.yaml', 'empty')
     assert.deepEqual(lines, [
-      'gone.yaml:1: is not there',
-      'empty:1: holds no file that ends in .yaml, .yml, .json',
+      'gone.yaml: there is no such file or folder',
+      'empty: holds no file that ends in .yaml, .yml, .json',
     ])
     await mkdir(path.join(dir, 'b'))
     await writeFile(path.join(dir, 'b/a.yaml'), Buffer.from([0x61, 0x3a, 0xff]))
