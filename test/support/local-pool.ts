@@ -14,6 +14,8 @@ export type Handle = (item: WorkItem) => Promise<WorkReply[] | void> | WorkReply
 
 export class LocalPool implements IsolatePool {
   readonly #handle: Handle
+  /** Names of the functions that are open, one for each runner. */
+  readonly functions: string[] = []
 
   constructor(handle: Handle) {
     this.#handle = handle
@@ -27,6 +29,7 @@ export class LocalPool implements IsolatePool {
     if (manifest.name === 'broken') {
       return Promise.reject(new MillraceError('FN_HANDLER_INIT', 'it throws when it is loaded'))
     }
+    this.functions.push(manifest.name)
     let items = 0
     const run = async (lane: readonly WorkItem[]): Promise<void> => {
       for (const item of lane) {
@@ -44,6 +47,9 @@ export class LocalPool implements IsolatePool {
       },
       inFlight: () => ({ items, bytes: 0 }),
       trouble: () => undefined,
+      close: async () => {
+        this.functions.splice(this.functions.indexOf(manifest.name), 1)
+      },
     })
   }
 
