@@ -16,6 +16,8 @@ export class LocalPool implements IsolatePool {
   readonly #handle: Handle
   /** Names of the functions that are open, one for each runner. */
   readonly functions: string[] = []
+  /** How often one was to be opened. */
+  opened = 0
 
   constructor(handle: Handle) {
     this.#handle = handle
@@ -26,6 +28,7 @@ export class LocalPool implements IsolatePool {
     _bundle: unknown,
     onResults: ResultListener,
   ): Promise<FunctionRunner> {
+    this.opened++
     if (manifest.name === 'broken') {
       return Promise.reject(new MillraceError('FN_HANDLER_INIT', 'it throws when it is loaded'))
     }
