@@ -31,6 +31,9 @@ export interface DeliveriesOptions {
 /** What is remembered of a trigger's deliveries, step by step; the trigger's own subscriber has no name. */
 type Histories = Array<{ step?: string; history: DeliveryHistory }>
 
+/** Also the one of a step that is gone, which nobody opened. */
+type StepSubscriber = Omit<OpenSubscriber, 'release'>
+
 /** `name`: of the subscriber. */
 interface Disabled {
   name: string
@@ -40,6 +43,8 @@ interface Disabled {
 export class Deliveries {
   readonly #options: DeliveriesOptions
   readonly #byTrigger = new Map<TriggerManifest, Delivery>()
+  /** What is open for each, its steps' as well. */
+  readonly #subscribers = new Map<TriggerManifest, OpenSubscriber[]>()
   readonly #histories = new Map<string, Histories>()
   readonly #disabled = new Map<TriggerManifest, Disabled>()
   #settled = false
@@ -99,12 +104,15 @@ export class Deliveries {
    */
   async open(trigger: TriggerManifest): Promise<Error | undefined> {
     let subscriber = trigger.subscriber
+    const open: OpenSubscriber[] = []
     try {
       const plan = planFlow(trigger, this.#options.flows())
       const subscribers = new Map<Hop | undefined, OpenSubscriber>()
       for (const hop of [undefined, ...plan.hops]) {
         subscriber = hop?.trigger.subscriber ?? trigger.subscriber
-        subscribers.set(hop, await this.#options.subscribers.open(subscriber))
+        const one = await this.#options.subscribers.open(subscriber)
+        open.push(one)
+        subscribers.set(hop, one)
       }
       const { delivery, histories } = this.#flow(trigger, plan, (hop) => {
         return subscribers.get(hop) as OpenSubscriber
@@ -112,8 +120,10 @@ export class Deliveries {
       if (this.#settled) delivery.pause()
       this.#histories.set(triggerName(trigger), histories)
       this.#byTrigger.set(trigger, delivery)
+      this.#subscribers.set(trigger, open)
       return undefined
     } catch (error) {
+      for (const one of open) one.release()
       const failure = error instanceof Error ? error : new Error(String(error))
       this.#disable(trigger, subscriberName(subscriber), failure.message)
       return failure
@@ -124,6 +134,8 @@ export class Deliveries {
   close(trigger: TriggerManifest): void {
     this.#disabled.delete(trigger)
     if (!this.#byTrigger.delete(trigger)) return
+    for (const one of this.#subscribers.get(trigger) ?? []) one.release()
+    this.#subscribers.delete(trigger)
     const name = triggerName(trigger)
     // Another one of the same name may have come for it.
     if (this.triggers.some((one) => triggerName(one) === name)) return
@@ -143,7 +155,7 @@ export class Deliveries {
   #flow(
     trigger: TriggerManifest,
     plan: FlowPlan,
-    subscriberOf: (hop: Hop | undefined) => OpenSubscriber,
+    subscriberOf: (hop: Hop | undefined) => StepSubscriber,
   ): { delivery: Delivery; histories: Histories } {
     const own = subscriberOf(undefined)
     const known = this.#histories.get(triggerName(trigger)) ?? []
@@ -158,7 +170,7 @@ export class Deliveries {
       history,
       metrics: metrics.forTrigger(triggerName(trigger)),
     })
-    const open = (hop: Hop, subscriber: OpenSubscriber): RunningHop => {
+    const open = (hop: Hop, subscriber: StepSubscriber): RunningHop => {
       const remembered = historyOf(triggerName(hop.trigger), hop.step)
       histories.push({ step: hop.step, history: remembered })
       return this.#hop(trigger, hop, { subscriber, history: remembered })
@@ -178,7 +190,7 @@ export class Deliveries {
   #hop(
     source: TriggerManifest,
     hop: Hop,
-    own: { subscriber: OpenSubscriber; history: DeliveryHistory },
+    own: { subscriber: StepSubscriber; history: DeliveryHistory },
   ): RunningHop {
     const { subscriber, history } = own
     const { maxEventBytes } = this.#options
@@ -197,7 +209,7 @@ export class Deliveries {
 
   #delivery(
     trigger: TriggerManifest,
-    subscriber: OpenSubscriber,
+    subscriber: StepSubscriber,
     own: Pick<TriggerDeliveryOptions, 'toReply' | 'toDeadLetter' | 'history' | 'metrics'>,
   ): TriggerDelivery {
     const { append, log } = this.#options

@@ -100,6 +100,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
 class LivePipeline implements Pipeline {
   readonly #options: PipelineOptions
   readonly #topics: LazyTopics
+  readonly #subscribers: Subscribers
   readonly #deliveries: Deliveries
   #routes: Routes
   /** Those that are about to be served, while they are opened. */
@@ -118,14 +119,15 @@ class LivePipeline implements Pipeline {
       ...options.topics,
     }))
     const functions = (): LoadedFunction[] => this.#functions()
+    this.#subscribers = new Subscribers({
+      pool,
+      http,
+      get functions() {
+        return functions()
+      },
+    })
     this.#deliveries = new Deliveries({
-      subscribers: new Subscribers({
-        pool,
-        http,
-        get functions() {
-          return functions()
-        },
-      }),
+      subscribers: this.#subscribers,
       flows: () => this.#nextRoutes.topology.flows,
       append: (records) => this.#topics.append(records),
       maxEventBytes: limits.maxEventBytes,
@@ -198,6 +200,7 @@ class LivePipeline implements Pipeline {
   /** Everything that can fail. */
   async #prepare(next: Routes, fresh: readonly TriggerManifest[]): Promise<void> {
     for (const topic of next.topics()) await this.#topics.ensure(topic)
+    this.#subscribers.forgetFailed()
     for (const trigger of fresh) {
       const failure = await this.#deliveries.open(trigger)
       if (failure !== undefined && !isMillraceError(failure, 'FN_HANDLER_INIT')) throw failure

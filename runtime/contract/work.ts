@@ -64,13 +64,25 @@ export interface SubscriberRunner {
   trouble(): string | undefined
 }
 
+/** A runner that whoever opened it also closes. */
+export interface OpenRunner extends SubscriberRunner {
+  /**
+   * Gives back what has not started and what comes from now on, and lets go of what the runner holds. A
+   * function's isolate ends with what runs in it, which comes back; a request ends first. Idempotent.
+   */
+  close(): Promise<void>
+}
+
 /** Runs the events of one function in its isolate. */
-export interface FunctionRunner extends SubscriberRunner {
+export interface FunctionRunner extends OpenRunner {
   readonly manifest: FunctionManifest
 }
 
 export interface IsolatePool {
-  /** Loads a function. Resolves when its isolate is up; rejects with `FN_HANDLER_INIT`. */
+  /**
+   * Loads a function. Resolves when its isolate is up; rejects with `FN_HANDLER_INIT`. A worker process
+   * ends with the last of its functions that is closed.
+   */
   open(
     manifest: FunctionManifest,
     bundle: FunctionBundle,

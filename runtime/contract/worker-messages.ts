@@ -12,6 +12,8 @@ export type ToWorker =
   | { type: 'load'; function: number; name: string; limits: IsolateLimits; probe: boolean }
   /** Payload: what the kernel reads (`kernel-protocol.ts`); `headerUnits`: where its data texts begin. */
   | { type: 'events'; function: number; slots: number[]; headerUnits: number }
+  /** Its isolates end with whatever is in them. */
+  | { type: 'unload'; function: number }
   | { type: 'ping'; seq: number }
 
 export interface IsolateLimits {

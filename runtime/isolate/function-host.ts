@@ -24,6 +24,7 @@ export class FunctionHost implements DriveListener {
   readonly #queue: EventsText[] = []
   #current: Drive | undefined
   #draining: Drive[] = []
+  #closed = false
 
   constructor(options: HostOptions) {
     this.#options = options
@@ -54,6 +55,15 @@ export class FunctionHost implements DriveListener {
   deliver(events: EventsText): void {
     this.#queue.push(events)
     this.#current?.wake()
+  }
+
+  /** Nobody waits any more for what is in its isolates. */
+  close(): void {
+    this.#closed = true
+    this.#queue.length = 0
+    for (const drive of this.#drives()) drive.end('evicted', false)
+    this.#current = undefined
+    this.#draining = []
   }
 
   next(drive: Drive): EventsText | undefined {
@@ -103,6 +113,7 @@ export class FunctionHost implements DriveListener {
   }
 
   #use(guest: Guest): void {
+    if (this.#closed) return guest.dispose()
     this.#current = new Drive(guest, this)
     this.#current.wake()
   }
@@ -130,8 +141,7 @@ export class FunctionHost implements DriveListener {
 
   /** All that is in the isolates of this function is told as one: the process is about to be killed. */
   #stuck(cause: LossCause): void {
-    const drives = [...(this.#current === undefined ? [] : [this.#current]), ...this.#draining]
-    const [first, ...others] = drives.map((drive) => drive.end(cause, false))
+    const [first, ...others] = this.#drives().map((drive) => drive.end(cause, false))
     const lists = { together: [], suspended: [], done: [], waiting: [] }
     const all = first ?? { cause, starved: false, running: -1, ...lists }
     for (const one of others) {
@@ -142,6 +152,10 @@ export class FunctionHost implements DriveListener {
     }
     for (const events of this.#queue) all.waiting.push(...events.slots)
     this.#send({ type: 'tainted', function: this.#options.function, ...all })
+  }
+
+  #drives(): Drive[] {
+    return [...(this.#current === undefined ? [] : [this.#current]), ...this.#draining]
   }
 
   #send(message: FromWorker, payload?: Buffer): void {

@@ -149,7 +149,12 @@ export class Guest {
 
   /** Share of the memory limit that is in use, between 0 and 1 or a little more. */
   async heapShare(): Promise<number> {
-    const stats = await this.#isolate.getHeapStatistics()
+    if (this.#isolate.isDisposed) return 0
+    const stats = await this.#isolate.getHeapStatistics().catch((error: unknown) => {
+      if (this.#isolate.isDisposed) return undefined // ended meanwhile
+      throw error
+    })
+    if (stats === undefined) return 0
     const used = stats.used_heap_size + stats.externally_allocated_size
     return used / (this.#options.limits.memoryMiB * 1024 * 1024)
   }

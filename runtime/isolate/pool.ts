@@ -52,19 +52,26 @@ class Pool implements IsolatePool {
   ): Promise<FunctionRunner> {
     const { log, maxReplyBytes } = this.#options
     const name = `${manifest.namespace}/${manifest.name}`
-    const runner = new Runner({
+    const groupName = this.#options.isolation === 'shared' ? manifest.namespace : name
+    const group = this.#group(groupName)
+    const runner: Runner = new Runner({
       manifest,
       code: Buffer.from(bundle.code),
       stacks: new StackMap(bundle.map),
       log,
       maxReplyBytes,
       onResults,
-      group: this.#group(this.#options.isolation === 'shared' ? manifest.namespace : name),
+      group,
       soloGroup: this.#groupOptions(`${name} (suspects)`),
+      left: () => {
+        this.#runners.delete(runner)
+        return this.#endUnused(groupName, group)
+      },
     })
     try {
       await runner.open()
     } catch (fault) {
+      await runner.close()
       throw initError(fault as Fault)
     }
     this.#runners.add(runner)
@@ -93,6 +100,13 @@ class Pool implements IsolatePool {
     while (this.#isBusy() && performance.now() < deadline) await sleep(CLOSE_LOOK_MS)
     await Promise.all([...this.#runners].map((runner) => runner.close()))
     await Promise.all([...this.#groups.values()].map((group) => group.close()))
+  }
+
+  async #endUnused(name: string, group: WorkerGroup): Promise<void> {
+    if (group.size > 0) return
+    // At once: whoever opens a function of this name from now on gets another group.
+    if (this.#groups.get(name) === group) this.#groups.delete(name)
+    await group.close()
   }
 
   #groupOptions(name: string): GroupOptions {

@@ -14,6 +14,8 @@ export interface RunnerOptions extends Pick<
   group: WorkerGroup
   soloGroup: GroupOptions
   onResults: ResultListener
+  /** It has left its group. */
+  left: () => Promise<void>
 }
 
 export class Runner implements FunctionRunner {
@@ -30,6 +32,7 @@ export class Runner implements FunctionRunner {
   readonly #opened = Promise.withResolvers<void>()
   #isOpen = false
   #closed = false
+  #closing: Promise<void> | undefined
   #fault: Fault | undefined
   #items = 0
   #bytes = 0
@@ -95,13 +98,19 @@ export class Runner implements FunctionRunner {
     )
   }
 
-  /** After `stopStarting`. The worker group is the pool's to close. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
+    this.stopStarting()
     const unsent = await this.#solo.close()
     this.#give(
       unsent.map((item) => again(item.id)),
       unsent,
     )
+    this.#options.group.leave(this.#seat)
+    await this.#options.left()
   }
 
   /** Many triggers of one function submit in one turn of the event loop, each a little: one frame for all. */

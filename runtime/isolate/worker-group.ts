@@ -62,16 +62,32 @@ export class WorkerGroup {
   /** Ends in a row without a result in between. */
   #deaths = 0
   #lastId = 0
+  /** Room for the isolates that this worker has had at once: what it grew by may not go back at once. */
+  #roomBytes = 0
 
   constructor(options: GroupOptions) {
     this.#options = options
   }
 
+  /** Functions that are in it. */
+  get size(): number {
+    return this.#tenants.size
+  }
+
   join(tenant: Tenant): void {
     this.#tenants.set(tenant, { reloads: 0 })
     this.#toLoad.push(tenant)
+    this.#makeRoom()
     if (this.#worker === undefined && this.#timer === undefined) this.#start()
     this.#loadNext()
+  }
+
+  /** Ends its isolate; what was in flight there comes back. The group goes on, also without functions. */
+  leave(tenant: Tenant): void {
+    if (!this.#tenants.delete(tenant)) return
+    this.#toLoad = this.#toLoad.filter((one) => one !== tenant)
+    for (const [id, one] of this.#byId) if (one === tenant) this.#unload(id)
+    tenant.workerLost('closed', false)
   }
 
   write(frame: Buffer): void {
@@ -98,6 +114,8 @@ export class WorkerGroup {
   #start(): void {
     this.#timer = undefined
     this.#isReady = false
+    this.#roomBytes = 0
+    this.#makeRoom()
     const worker = new WorkerProcess(this.#options.scripts, {
       message: (message, payload) => this.#take(message, payload),
       ended: (end, detail) => this.#ended(end, detail),
@@ -105,17 +123,17 @@ export class WorkerGroup {
         this.#options.log.warn({ worker: this.#options.name, text }, 'worker output'),
       isBusy: () => this.#loading !== undefined || this.#some((tenant) => tenant.isBusy()),
       isStalled: () => this.#some((tenant) => tenant.isStalled()),
-      memoryCapBytes: (baseBytes) => this.#memoryCapBytes(baseBytes),
+      memoryCapBytes: (baseBytes) => baseBytes + PROCESS_ROOM_BYTES + this.#roomBytes,
     })
     this.#worker = worker
   }
 
-  #memoryCapBytes(baseBytes: number): number {
-    let bytes = baseBytes + PROCESS_ROOM_BYTES
+  #makeRoom(): void {
+    let bytes = 0
     for (const { limits } of this.#tenants.keys()) {
       bytes += limits.memoryMiB * MIB + ISOLATE_ROOM_BYTES
     }
-    return bytes
+    this.#roomBytes = Math.max(this.#roomBytes, bytes)
   }
 
   /** One at a time: if the process dies meanwhile, it is known of whom. */
@@ -171,15 +189,22 @@ export class WorkerGroup {
       entry.reloads = 0
       this.#byId.set(id, loading.tenant)
       loading.tenant.loaded(id)
+    } else {
+      this.#unload(id)
     }
     this.#loadNext()
+  }
+
+  #unload(id: number): void {
+    this.#byId.delete(id)
+    this.#worker?.send({ type: 'unload', function: id })
   }
 
   #initFailed(id: number, fault: Fault): void {
     const loading = this.#loading?.id === id ? this.#loading.tenant : undefined
     if (loading !== undefined) this.#loading = undefined
     const tenant = loading ?? this.#byId.get(id)
-    this.#byId.delete(id)
+    this.#unload(id)
     if (tenant !== undefined) this.#disable(tenant, fault)
     this.#loadNext()
   }
@@ -193,7 +218,7 @@ export class WorkerGroup {
     }
     const delayMs = RELOAD_DELAYS_MS[Math.min(entry.reloads++, RELOAD_DELAYS_MS.length - 1)]
     setTimeout(() => {
-      if (this.#closed || this.#toLoad.includes(tenant)) return
+      if (this.#closed || !this.#tenants.has(tenant) || this.#toLoad.includes(tenant)) return
       this.#toLoad.push(tenant)
       this.#loadNext()
     }, delayMs).unref()

@@ -63,6 +63,10 @@ function take({ header, payload }: Frame): void {
       const { slots, headerUnits } = message
       return hosts.get(message.function)?.deliver({ slots, headerUnits, text })
     }
+    case 'unload':
+      hosts.get(message.function)?.close()
+      hosts.delete(message.function)
+      return
     case 'ping':
       return send({ type: 'pong', seq: message.seq })
     default:

@@ -1,7 +1,7 @@
 /** The subscriber that replies with each event as it is: what a channel between two steps does. */
-import type { ResultListener, SubscriberRunner, WorkItem, WorkResult } from '../contract/work.ts'
+import type { OpenRunner, ResultListener, WorkItem, WorkResult } from '../contract/work.ts'
 
-export function createPassRunner(onResults: ResultListener): SubscriberRunner {
+export function createPassRunner(onResults: ResultListener): OpenRunner {
   return {
     submit: (items) => {
       const results = items.map(passed)
@@ -10,6 +10,7 @@ export function createPassRunner(onResults: ResultListener): SubscriberRunner {
     },
     inFlight: () => ({ items: 0, bytes: 0 }),
     trouble: () => undefined,
+    close: async () => {},
   }
 }
 

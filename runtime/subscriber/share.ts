@@ -3,6 +3,17 @@ import type { ResultListener, SubscriberRunner, WorkResult } from '../contract/w
 
 export class SharedRunner {
   readonly #owners = new Map<number, ResultListener>()
+  readonly #idle: () => void
+
+  /** `idle`: the last item that was in flight has its result. */
+  constructor(idle: () => void = () => {}) {
+    this.#idle = idle
+  }
+
+  /** Items in flight. */
+  get size(): number {
+    return this.#owners.size
+  }
 
   /** The runner as one trigger uses it. */
   share(runner: SubscriberRunner, listener: ResultListener): SubscriberRunner {
@@ -28,5 +39,6 @@ export class SharedRunner {
       else part.push(result)
     }
     for (const [owner, part] of parts) owner(part)
+    if (this.#owners.size === 0) this.#idle()
   }
 }

@@ -84,6 +84,7 @@ export async function flowBench(
     const shared = shares.get(name) ?? new SharedRunner()
     shares.set(name, shared)
     return {
+      release: () => {},
       share: (listener) =>
         subscriber.kind === 'pass'
           ? createPassRunner(listener)

@@ -34,6 +34,8 @@ export class LiveBench {
   /** Ids that were sent, in order. */
   readonly sent: string[] = []
   readonly metrics: Metrics = createMetrics()
+  /** Of each pipeline. */
+  readonly pools: LocalPool[] = []
   /** What a handler does besides writing down that it was called. */
   handle: Handle = () => {}
   readonly #t: TestContext
@@ -71,6 +73,7 @@ export class LiveBench {
       this.#seen.set(key, (this.#seen.get(key) ?? 0) + 1)
       return this.handle(item)
     })
+    this.pools.push(pool)
     const http = createHttpSubscribers({ maxReplyBytes: 1024 * 1024 })
     this.#t.after(() => http.close(0))
     const bundle = { code: '', map: '' }

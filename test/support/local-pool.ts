@@ -14,6 +14,10 @@ export type Handle = (item: WorkItem) => Promise<WorkReply[] | void> | WorkReply
 
 export class LocalPool implements IsolatePool {
   readonly #handle: Handle
+  /** Names of the functions that are open, one for each runner. */
+  readonly functions: string[] = []
+  /** How often one was to be opened. */
+  opened = 0
 
   constructor(handle: Handle) {
     this.#handle = handle
@@ -24,9 +28,11 @@ export class LocalPool implements IsolatePool {
     _bundle: unknown,
     onResults: ResultListener,
   ): Promise<FunctionRunner> {
+    this.opened++
     if (manifest.name === 'broken') {
       return Promise.reject(new MillraceError('FN_HANDLER_INIT', 'it throws when it is loaded'))
     }
+    this.functions.push(manifest.name)
     let items = 0
     const run = async (lane: readonly WorkItem[]): Promise<void> => {
       for (const item of lane) {
@@ -44,6 +50,9 @@ export class LocalPool implements IsolatePool {
       },
       inFlight: () => ({ items, bytes: 0 }),
       trouble: () => undefined,
+      close: async () => {
+        this.functions.splice(this.functions.indexOf(manifest.name), 1)
+      },
     })
   }
 

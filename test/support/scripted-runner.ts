@@ -28,6 +28,8 @@ export class ScriptedRunner implements FunctionRunner {
     return undefined
   }
 
+  async close(): Promise<void> {}
+
   /** The item of the event with this id, which must have been submitted. */
   take(eventId: string): WorkItem {
     const at = this.submitted.findIndex((item) => item.event.attributes.id === eventId)

@@ -278,6 +278,69 @@ describe('Pipeline.apply', () => {
     await bench.assertOnceInOrder('a', bench.sent)
   })
 
+  it('closes a function with the last trigger or step that leads to it', async (t) => {
+    const { bench, pipeline, a } = await underLoad(t)
+    const channel = 'knative-messaging-kafka.live.s-kn-sequence-0'
+    const two = { kind: 'function', name: 'two' } as const
+    const b = bench.trigger('b', { reply: { kind: 'channel', channel } })
+    const c = bench.trigger('c', { subscriber: two })
+    const flow: FlowManifest = {
+      name: 'live/s',
+      kind: 'Sequence',
+      entry: channel,
+      steps: [
+        {
+          namespace: 'live',
+          name: 'step',
+          channel,
+          subscriber: two,
+          delivery: a.delivery,
+          reply: { kind: 'none' },
+        },
+      ],
+    }
+    const open = (): string[] => bench.pools.flatMap(({ functions }) => functions).toSorted()
+    await pipeline.apply({ ...bench.topology(a, b, c), flows: [flow] })
+    assert.deepEqual(open(), ['one', 'two'])
+    await pipeline.apply({ ...bench.topology(a, b), flows: [flow] })
+    assert.deepEqual(open(), ['one', 'two'], 'a step leads to it')
+    await bench.flow()
+    await pipeline.apply(bench.topology(a))
+    await eventually(() => open().join() === 'one', 'only one function is open')
+    await pipeline.apply(bench.topology(a, c))
+    assert.deepEqual(open(), ['one', 'two'])
+    await bench.flow()
+    await bench.endLoad()
+    await bench.assertOnceInOrder('a', bench.sent)
+    await bench.handledAll('c', bench.sent.slice(-1))
+    for (const name of ['a', 'b', 'c']) await bench.assertBooks(name)
+  })
+
+  it('closes what it had opened for a change that fails', async (t) => {
+    const bench = await LiveBench.open(t)
+    const a = bench.trigger('a')
+    const pipeline = await bench.pipeline(bench.topology(a))
+    const two = bench.trigger('b', { subscriber: { kind: 'function', name: 'two' } })
+    const nobody = bench.trigger('c', { subscriber: { kind: 'function', name: 'nobody' } })
+    await assert.rejects(pipeline.apply(bench.topology(a, two, nobody)), /nobody/)
+    const [pool] = bench.pools
+    assert.deepEqual([pool?.functions, pool?.opened], [['one'], 2])
+  })
+
+  it('tries a function that did not load once for each change', async (t) => {
+    const bench = await LiveBench.open(t)
+    const a = bench.trigger('a')
+    const pipeline = await bench.pipeline(bench.topology(a))
+    const broken = ['b', 'c', 'd'].map((name) =>
+      bench.trigger(name, { subscriber: { kind: 'function', name: 'broken' } }),
+    )
+    const [pool] = bench.pools
+    await pipeline.apply(bench.topology(a, ...broken))
+    assert.equal(pool?.opened, 2)
+    await pipeline.apply(bench.topology(a, ...broken.map(changed)))
+    assert.equal(pool?.opened, 3)
+  })
+
   it('begins with the first trigger that comes', async (t) => {
     const bench = await LiveBench.open(t)
     const pipeline = await bench.pipeline(bench.topology())

@@ -3,18 +3,14 @@ import { findCoordinatorV4, metadataV12, type API } from '@platformatic/kafka'
 import type { TopicPartition } from '../../contract/broker.ts'
 import { MillraceError } from '../../errors.ts'
 import type { Address, Connections, Lane } from './connections.ts'
-import { CODE, codeName, isTransient } from './protocol-codes.ts'
+import { Coordinators, type Coordinated } from './coordinators.ts'
+import { CODE, codeName } from './protocol-codes.ts'
 import { Transient } from './transient.ts'
 
 export const CONTROL: Lane = { name: 'control' }
 
 /** Leaders move seldom and say so; this finds added partitions. */
 const METADATA_AGE_MS = 60_000
-/** Kafka's numbers for what a coordinator is asked for. */
-const KEY_TYPES = { group: 0, transaction: 1 } as const
-
-/** A group by its name, or transactions by their transactional id. */
-export type Coordinated = keyof typeof KEY_TYPES
 
 interface TopicState {
   /** The leader of each partition; -1 for none at the moment. */
@@ -35,7 +31,7 @@ export class Cluster {
   readonly #bootstrap: readonly Address[]
   readonly #brokers = new Map<number, Address>()
   readonly #topics = new Map<string, TopicState>()
-  readonly #coordinators = new Map<string, Address>()
+  readonly #coordinators: Coordinators
   #controller = -1
   /** Topics to ask for in the next metadata request, shared by all who want one. */
   #wanted = new Set<string>()
@@ -45,6 +41,10 @@ export class Cluster {
   constructor(connections: Connections, bootstrap: readonly Address[]) {
     this.#connections = connections
     this.#bootstrap = bootstrap
+    this.#coordinators = new Coordinators({
+      ask: (keyType, names) => this.askAny(findCoordinatorV4.api, keyType, names),
+      refusal,
+    })
   }
 
   /** Number of partitions as known, without asking; undefined when it has to be asked. */
@@ -138,26 +138,12 @@ export class Cluster {
   }
 
   /** The broker that coordinates it. Throws `Transient` while there is none. */
-  async coordinator(name: string, kind: Coordinated = 'group'): Promise<Address> {
-    const known = this.#coordinators.get(`${kind}/${name}`)
-    if (known) return known
-    const response = await this.askAny(findCoordinatorV4.api, KEY_TYPES[kind], [name])
-    const found = response.coordinators[0]
-    if (found === undefined || isTransient(found.errorCode)) {
-      throw new Transient(
-        `The ${kind} ${name} has no coordinator: ${codeName(found?.errorCode ?? -1)}`,
-      )
-    }
-    if (found.errorCode !== CODE.none) {
-      throw refusal(found.errorCode, `find the coordinator of the ${kind} ${name}`)
-    }
-    const address = { host: found.host, port: found.port }
-    this.#coordinators.set(`${kind}/${name}`, address)
-    return address
+  coordinator(name: string, kind: Coordinated = 'group'): Promise<Address> {
+    return this.#coordinators.find(name, kind)
   }
 
   forgetCoordinator(name: string, kind: Coordinated = 'group'): void {
-    this.#coordinators.delete(`${kind}/${name}`)
+    this.#coordinators.forget(name, kind)
   }
 
   /** Asks a node. Throws `Transient` when it is not there. */

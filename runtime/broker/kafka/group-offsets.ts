@@ -10,13 +10,18 @@ import type {
 } from '../../contract/broker.ts'
 import { MillraceError } from '../../errors.ts'
 import { CONTROL, refusal, unknownTopic, type Cluster } from './cluster.ts'
-import type { Connections } from './connections.ts'
+import type { Connections, Lane } from './connections.ts'
 import { KafkaMembership } from './membership.ts'
 import { CODE, codeName, isStaleCoordinator, isTransient } from './protocol-codes.ts'
 import { Transient, persist } from './transient.ts'
 
 /** Below the broker's own limit, `offset.metadata.max.bytes` of 4,096. */
 const MAX_METADATA_BYTES = 4_000
+/**
+ * A broker works off one request of a connection at a time, and a commit is written and replicated first:
+ * with one connection a thousand groups would wait for each other.
+ */
+const COMMIT_LANES: readonly Lane[] = [0, 1, 2, 3].map((number) => ({ name: `commits-${number}` }))
 /** Commits of somebody who is no member, which a group with members refuses. */
 export const NO_MEMBER: GroupMember = { memberId: '', generation: -1 }
 /** Codes of a group that has members, for somebody who is none of them. */
@@ -102,7 +107,7 @@ export class GroupOffsets {
   ): Promise<void> {
     const response = await this.#ask(group, (address) =>
       this.#connections.call(
-        CONTROL,
+        commitLane(group),
         address,
         offsetCommitV8.api,
         group,
@@ -178,6 +183,13 @@ export class GroupOffsets {
     if (isStaleCoordinator(code)) this.#cluster.forgetCoordinator(group)
     return new Transient(`The coordinator of the group ${group} is not ready: ${codeName(code)}`)
   }
+}
+
+/** Always the same for a group: its commits stay in their order. */
+function commitLane(group: string): Lane {
+  let sum = 0
+  for (let i = 0; i < group.length; i++) sum += group.charCodeAt(i)
+  return COMMIT_LANES[sum % COMMIT_LANES.length] ?? CONTROL
 }
 
 /** The offsets as OffsetCommit and TxnOffsetCommit carry them. */

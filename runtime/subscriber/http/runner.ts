@@ -1,6 +1,6 @@
 /** Brings the events of one subscriber to its address: a request for each. */
 import { performance } from 'node:perf_hooks'
-import type { ResultListener, SubscriberRunner, WorkItem, WorkResult } from '../../contract/work.ts'
+import type { OpenRunner, ResultListener, WorkItem, WorkResult } from '../../contract/work.ts'
 import type { Address } from './address.ts'
 import type { Connections } from './connections.ts'
 import { Exchange, type Answer } from './exchange.ts'
@@ -16,9 +16,11 @@ export interface HttpRunnerOptions {
   /** Largest data of a reply. */
   maxReplyBytes: number
   onResults: ResultListener
+  /** Nothing of it runs any more, and nothing will. */
+  left: () => Promise<void>
 }
 
-export class HttpRunner implements SubscriberRunner {
+export class HttpRunner implements OpenRunner {
   readonly #options: HttpRunnerOptions
   readonly #turns = new Turns()
   readonly #running = new Map<WorkItem, Exchange>()
@@ -26,6 +28,7 @@ export class HttpRunner implements SubscriberRunner {
   #results: WorkResult[] = []
   #isScheduled = false
   #closed = false
+  #closing: Promise<void> | undefined
   #items = 0
   #bytes = 0
 
@@ -58,6 +61,10 @@ export class HttpRunner implements SubscriberRunner {
     for (const item of this.#turns.clear()) this.#give(item, again(item))
     this.#schedule()
     return this.#idle.promise
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.stopStarting().then(this.#options.left))
   }
 
   /** After `stopStarting`: ends what still runs, and gives it back. */

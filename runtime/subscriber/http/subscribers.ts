@@ -1,6 +1,6 @@
 /** The HTTP subscribers of one runtime, and the connections that they share. */
 import type { SecureContext } from 'node:tls'
-import type { ResultListener, SubscriberRunner } from '../../contract/work.ts'
+import type { OpenRunner, ResultListener } from '../../contract/work.ts'
 import { within } from '../../within.ts'
 import { parseAddress, trusting } from './address.ts'
 import { Connections } from './connections.ts'
@@ -24,8 +24,11 @@ export interface HttpSubscriber {
 }
 
 export interface HttpSubscribers {
-  /** Throws `FN_CONFIG_INVALID` for an address that cannot be sent to, and for broken certificates. */
-  open(subscriber: HttpSubscriber, onResults: ResultListener): SubscriberRunner
+  /**
+   * Throws `FN_CONFIG_INVALID` for an address that cannot be sent to, and for broken certificates. The
+   * connections to an origin are closed with the last of its runners.
+   */
+  open(subscriber: HttpSubscriber, onResults: ResultListener): OpenRunner
   /**
    * Lets nothing new start, gives what runs `graceMs` to end, breaks the rest off and gives it back, and
    * closes the connections. When it resolves, every item has its result. Idempotent.
@@ -37,11 +40,16 @@ export function createHttpSubscribers(options: HttpSubscribersOptions): HttpSubs
   return new Subscribers(options)
 }
 
+interface Origin {
+  connections: Connections
+  caCerts: string | undefined
+  runners: Set<HttpRunner>
+}
+
 class Subscribers implements HttpSubscribers {
   readonly #options: HttpSubscribersOptions
-  readonly #runners: HttpRunner[] = []
   /** By origin and trusted certificates. */
-  readonly #connections = new Map<string, Connections>()
+  readonly #origins = new Map<string, Origin>()
   /** By PEM. */
   readonly #trusting = new Map<string, SecureContext>()
   #closing: Promise<void> | undefined
@@ -50,18 +58,20 @@ class Subscribers implements HttpSubscribers {
     this.#options = options
   }
 
-  open(subscriber: HttpSubscriber, onResults: ResultListener): SubscriberRunner {
+  open(subscriber: HttpSubscriber, onResults: ResultListener): OpenRunner {
     const { name, url, format = 'binary', caCerts } = subscriber
     const address = parseAddress(url, name)
-    const runner = new HttpRunner({
+    const origin = this.#originOf(address.origin, name, caCerts)
+    const runner: HttpRunner = new HttpRunner({
       name,
       address,
       format,
-      connections: this.#connectionsTo(address.origin, name, caCerts),
+      connections: origin.connections,
       maxReplyBytes: this.#options.maxReplyBytes,
       onResults,
+      left: () => this.#leave(origin, runner),
     })
-    this.#runners.push(runner)
+    origin.runners.add(runner)
     if (this.#closing !== undefined) void runner.stopStarting()
     return runner
   }
@@ -72,24 +82,41 @@ class Subscribers implements HttpSubscribers {
   }
 
   async #close(graceMs: number): Promise<void> {
-    const idle = Promise.all(this.#runners.map((runner) => runner.stopStarting()))
+    const origins = [...this.#origins.values()]
+    const runners = origins.flatMap((origin) => [...origin.runners])
+    const idle = Promise.all(runners.map((runner) => runner.stopStarting()))
     await within(
       graceMs,
       idle.then(() => undefined),
     )
-    for (const runner of this.#runners) runner.abandon()
+    for (const runner of runners) runner.abandon()
     await idle
-    await Promise.all([...this.#connections.values()].map((one) => one.close()))
+    await Promise.all(origins.map(({ connections }) => connections.close()))
   }
 
-  #connectionsTo(origin: string, name: string, caCerts: string | undefined): Connections {
+  #originOf(origin: string, name: string, caCerts: string | undefined): Origin {
     const key = `${origin} ${caCerts ?? ''}`
-    const known = this.#connections.get(key)
+    const known = this.#origins.get(key)
     if (known !== undefined) return known
     const tls = caCerts === undefined ? undefined : this.#trust(caCerts, name)
-    const connections = new Connections(origin, tls)
-    this.#connections.set(key, connections)
-    return connections
+    const fresh = {
+      connections: new Connections(origin, tls),
+      caCerts,
+      runners: new Set<HttpRunner>(),
+    }
+    this.#origins.set(key, fresh)
+    return fresh
+  }
+
+  async #leave(origin: Origin, runner: HttpRunner): Promise<void> {
+    origin.runners.delete(runner)
+    if (origin.runners.size > 0) return
+    // At once: whoever opens this origin from now on gets other connections.
+    const { caCerts, connections } = origin
+    for (const [key, one] of this.#origins) if (one === origin) this.#origins.delete(key)
+    const isTrusted = [...this.#origins.values()].some((one) => one.caCerts === caCerts)
+    if (caCerts !== undefined && !isTrusted) this.#trusting.delete(caCerts)
+    await connections.close()
   }
 
   #trust(caCerts: string, name: string): SecureContext {
