@@ -37,7 +37,7 @@ export function checkCommand(): Command {
     }
     for (const note of notes) say(note)
     const checked = [...(withFunctions ? [`${config.functions}/`] : []), ...paths]
-    if (findings.length === 0) say(`${checked.join(', ')}: nothing found`)
+    if (findings.length === 0) say(`${checked.join(', ')}: nothing wrong`)
     return findings.length === 0 ? EXIT.done : EXIT.findings
   })
 }

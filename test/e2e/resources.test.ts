@@ -21,7 +21,10 @@ const ECHO = `
 const BROKER = `
 apiVersion: eventing.knative.dev/v1
 kind: Broker
-metadata: { name: orders, namespace: shop }
+metadata:
+  name: orders
+  namespace: shop
+  annotations: { eventing.knative.dev/broker.class: MTChannelBasedBroker }
 `
 
 function trigger(name: string, type: string): string {
@@ -86,6 +89,7 @@ describe('fn dev -f', () => {
       'e3 is answered',
     )
     assert.deepEqual(await repliesTo(runtime, 'e2'), [])
+    assert.equal(runtime.output().match(/^note: /gm)?.length, 1)
     assert.equal(runtime.output().match(/ready in/g)?.length, 1)
 
     const lag = await p.json<{ trigger: string }>(['lag'])

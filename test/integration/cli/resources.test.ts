@@ -85,7 +85,7 @@ describe('fn check -f', () => {
     await bare.write('millrace.config.json', '{ "resources": ["shop"] }')
     const alone = await bare.fn(['check'])
     assert.deepEqual([alone.code, alone.stdout], [0, ''], alone.stderr)
-    assert.match(alone.stderr, /^shop: nothing found$/m)
+    assert.match(alone.stderr, /^shop: nothing wrong$/m)
     const p = await shop(t, { 'packer.ts': PACKER })
     const together = await p.fn(['check', '-f', 'shop'])
     assert.deepEqual([together.code, together.stdout], [0, ''], together.stderr)

@@ -69,3 +69,13 @@ test('old types are noticed, and a wrong use of an event is a wrong type', async
   assert.equal(broken.code, 1)
   assert.match(broken.stderr, /schemas\/shop\.order\.json: type .*FN_SCHEMA_INVALID/s)
 })
+
+test('types are written before there is a function to use them', async (t) => {
+  const app = await project(t, {})
+  await mkdir(join(app.dir, 'schemas'))
+  await app.write('schemas/shop.order.json', schema(AMOUNT))
+  const { code, stderr } = await app.fn(['types'])
+  assert.equal(code, 0, stderr)
+  const written = await readFile(join(app.dir, 'functions/_events.ts'), 'utf8')
+  assert.match(written, /'shop\.order': OrderCreated/)
+})

@@ -103,6 +103,15 @@ test('a fault has what was answered, cut to 1,024 bytes', async (t) => {
   )
 })
 
+test('a subscriber that is known by its address alone is named once, without its query', async (t) => {
+  const { url } = await startSubscriber(t, (response) => response.writeHead(500).end())
+  const address = `${url}?key=secret`
+  const fault = faultOf(
+    (await openRunner(t, { url: address, name: address }).deliver(workItem()))[0],
+  )
+  assert.equal(fault.message, `subscriber ${url} answered 500 Internal Server Error`)
+})
+
 test('an empty body and no kne- headers leave nothing', async (t) => {
   const { url } = await startSubscriber(t, (response) => response.writeHead(400, 'Nope').end())
   const fault = faultOf(
