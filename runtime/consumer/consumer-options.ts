@@ -74,6 +74,8 @@ export interface OwnedPartitionOptions extends Omit<ConsumerOptions, 'triggers'>
   fence: () => NonNullable<CommitOptions['fence']>
   /** Room of one cursor; see `PartitionOptions`. */
   maxCursorBytes: () => number
+  /** Room of those that read together. */
+  maxReaderBytes: () => number
   isPaused: (trigger: TriggerManifest) => boolean
 }
 

@@ -273,6 +273,7 @@ export class Consumer {
         transactors: this.#transactors,
         fence: () => this.#fence(assignment),
         maxCursorBytes: () => this.#maxCursorBytes(),
+        maxReaderBytes: () => this.#maxReaderBytes(),
         isPaused: (trigger) => this.#control.isPaused(triggerName(trigger)),
       },
       starts,
@@ -290,6 +291,10 @@ export class Consumer {
       membership: this.#membership,
       epochs: new Map([[partitionKey(assignment), assignment.epoch]]),
     }
+  }
+
+  #maxReaderBytes(): number {
+    return this.#options.limits.maxBufferBytes / Math.max(1, this.#partitions.size)
   }
 
   #maxCursorBytes(): number {

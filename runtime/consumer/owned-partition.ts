@@ -263,7 +263,7 @@ export class OwnedPartition {
     cursors: readonly Cursor[],
     match: (event: Event) => readonly TriggerManifest[],
   ): Partition {
-    const { broker, decode, refuse, maxCursorBytes, log } = this.#options
+    const { broker, decode, refuse, maxCursorBytes, maxReaderBytes, log } = this.#options
     return new Partition({
       at,
       cursors,
@@ -272,6 +272,7 @@ export class OwnedPartition {
       match,
       refuse: (record, reason) => refuse(at, record, reason),
       maxCursorBytes,
+      maxReaderBytes,
       log,
     })
   }

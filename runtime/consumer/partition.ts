@@ -26,6 +26,8 @@ export interface PartitionOptions {
   refuse(record: LogRecord, reason: Error): Promise<Outcome>
   /** Room of one cursor; asked before each read, since it depends on how many cursors there are. */
   maxCursorBytes: () => number
+  /** What the cursors that read together may hold, all of them; asked before each read. */
+  maxReaderBytes: () => number
   log: Logger
 }
 
@@ -33,6 +35,10 @@ const READ_MAX_BYTES = 1024 * 1024
 const READ_WAIT_MS = 500
 const FIRST_PAUSE_MS = 100
 const MAX_PAUSE_MS = 5_000
+/** What drains does not say so: a crowded reader looks again after this time. */
+const CROWD_LOOK_MS = 10
+/** In a crowd, who holds more than so many times the average is slower than the others. */
+const SLOW_SHARE = 2
 /** Cursors this close at the start share a reader: the later ones skip what they have seen. */
 const SHARED_START_DISTANCE = 10_000
 
@@ -205,6 +211,10 @@ export class Partition {
         await new Promise<void>((resolve) => this.#wake.push(resolve))
         continue
       }
+      if (this.#isCrowded(reader)) {
+        await pause(CROWD_LOOK_MS, this.#stop.signal)
+        continue
+      }
       try {
         await this.#readOnce(reader)
         pauseMs = FIRST_PAUSE_MS
@@ -232,13 +242,31 @@ export class Partition {
     const maxBytes = this.#options.maxCursorBytes()
     const full = [...reader.cursors].filter((cursor) => !cursor.hasRoom(maxBytes))
     if (full.length === reader.cursors.size) return false
-    for (const cursor of full) {
+    this.#detach(reader, full)
+    return true
+  }
+
+  /**
+   * A thousand cursors, each with room, hold too much together. Reading waits for them: each with a reader
+   * of its own would read the log a thousand times. Only those that are slower than the others leave.
+   */
+  #isCrowded(reader: Reader): boolean {
+    let bytes = 0
+    for (const cursor of reader.cursors) bytes += cursor.bufferedBytes
+    if (bytes < this.#options.maxReaderBytes()) return false
+    const most = (bytes / reader.cursors.size) * SLOW_SHARE
+    const slow = [...reader.cursors].filter((cursor) => cursor.bufferedBytes > most)
+    this.#detach(reader, slow)
+    return slow.length === 0
+  }
+
+  #detach(reader: Reader, leaving: readonly Cursor[]): void {
+    for (const cursor of leaving) {
       reader.cursors.delete(cursor)
       this.#run([cursor])
     }
     // Those that left may have been the ones furthest behind.
-    if (full.length > 0) reader.position = Math.max(reader.position, lowest(reader.cursors))
-    return true
+    if (leaving.length > 0) reader.position = Math.max(reader.position, lowest(reader.cursors))
   }
 
   async #readOnce(reader: Reader): Promise<void> {

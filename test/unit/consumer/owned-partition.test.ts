@@ -56,6 +56,7 @@ function bench(t: TestContext, given: Partial<TriggerManifest> = {}): Bench {
         transactors: new Transactors({ open: (options) => broker.transactor(options) }),
         fence: () => ({ membership: {} as Membership, epochs: new Map() }),
         maxCursorBytes: () => 1024 * 1024,
+        maxReaderBytes: () => 16 * 1024 * 1024,
         isPaused: () => false,
         decode: ({ offset }) => eventNamed(`e${offset}`),
         match: () => [trigger],

@@ -9,6 +9,7 @@ import type { TriggerManifest } from '../../../runtime/contract/manifest.ts'
 import type { Outcome } from '../../../runtime/contract/outcome.ts'
 import { MillraceError } from '../../../runtime/errors.ts'
 import { createMetrics } from '../../../runtime/telemetry/metrics.ts'
+import { eventually } from '../../support/eventually.ts'
 import { SILENT } from '../../support/silent-log.ts'
 
 const AT = { topic: 'orders', partition: 0 }
@@ -74,7 +75,13 @@ interface Bench {
 function bench(
   t: TestContext | undefined,
   names: string[],
-  options: { room?: number; from?: number[]; maxUnfinished?: number; atFirst?: number } = {},
+  options: {
+    room?: number
+    together?: number
+    from?: number[]
+    maxUnfinished?: number
+    atFirst?: number
+  } = {},
 ): Bench {
   const log = new MemoryLog()
   const metrics = createMetrics()
@@ -133,6 +140,7 @@ function bench(
       return 'quarantined'
     },
     maxCursorBytes: () => (options.room ?? 1_000) * 600,
+    maxReaderBytes: () => (options.together ?? 1_000_000) * 600,
     log: SILENT,
   })
   late.partition = partition
@@ -188,6 +196,24 @@ describe('Partition', () => {
     partition.wake()
     await settled()
     assert.deepEqual(b.seen, ['ab0'])
+  })
+
+  it('waits for a crowd that has enough together, and parts with a slow one only', async (t) => {
+    const { log, readers, partition } = bench(t, 'abcdefghij'.split(''), { together: 40 })
+    log.batch = 20
+    for (let i = 0; i < 300; i++) log.append(`${'abcdefghij'[i % 10]}${i}`)
+    partition.start()
+    await settled()
+    const held = readers.reduce((sum, { seen }) => sum + seen.length, 0)
+    assert.ok(held >= 40 && held <= 60, `${held} events are held`)
+    assert.ok(readers.every(({ cursor }) => partition.attached(cursor)))
+    const [slow, ...others] = readers
+    await eventually(() => {
+      for (const other of others) other.settle()
+      return others.every(({ seen }) => seen.length === 30)
+    }, 'the others read all')
+    assert.equal(slow?.cursor.watermark.unfinished, slow?.seen.length)
+    assert.ok(log.reads < 45, `${log.reads} reads of 15 batches`)
   })
 
   it('gives each trigger the events that it matches, in order', async (t) => {
