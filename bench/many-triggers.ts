@@ -1,6 +1,7 @@
 /**
  * `npm run bench -- triggers`: one broker read for many triggers, on a real Kafka. A thousand triggers,
- * each for one event in a thousand by its type, beside ten of them over the same events.
+ * each for one event in a thousand by its type, beside ten of them over the same events: there one event
+ * in a hundred is handled, here every one. So beside ten that take all events, each a tenth, too.
  *
  * Options: --events N --rounds N --json.
  */
@@ -31,25 +32,48 @@ const { values } = parseArgs({
 })
 const events = Number(values.events)
 
+/** Ten triggers with a type each, ten with a hundred types each, a thousand with one each. */
+interface Round {
+  few: RunFigures
+  all: RunFigures
+  many: RunFigures
+}
+
+let runs = 0
 const kafka = await startKafka({ fullJit: true, heapMiB: 1024 })
 try {
   const ends = await fillTopic(kafka, TOPIC, events, typedEvent)
-  const rounds: Array<{ few: RunFigures; many: RunFigures; ratio: number }> = []
+  const rounds: Round[] = []
   for (let round = 0; round < Number(values.rounds); round++) {
-    const few = await runOne(kafka, FEW, round, ends)
-    const many = await runOne(kafka, MANY, round, ends)
-    const ratio = Number((many.cpuSecondsPerMillion / few.cpuSecondsPerMillion).toFixed(2))
-    rounds.push({ few, many, ratio })
+    const few = await runOne(kafka, FEW, 1, ends)
+    const all = await runOne(kafka, FEW, MANY / FEW, ends)
+    const many = await runOne(kafka, MANY, 1, ends)
+    rounds.push({ few, all, many })
   }
-  const ratio = rounds.map((one) => one.ratio).toSorted((a, b) => a - b)[rounds.length >> 1]
-  const result = { ratio, events, rounds }
-  process.stdout.write(
-    values.json
-      ? `${JSON.stringify(result)}\n`
-      : `CPU per event, ${MANY} triggers / ${FEW} triggers (median): ${ratio}\n`,
-  )
+  const result = {
+    ratio: ratioTo('few', rounds),
+    ratioHandlingAll: ratioTo('all', rounds),
+    events,
+    rounds,
+  }
+  process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : readable(result))
 } finally {
   await kafka.stop()
+}
+
+/** Median of the CPU per event of a thousand triggers in that of ten. */
+function ratioTo(other: 'few' | 'all', all: readonly Round[]): number {
+  const ratios = all.map((round) => {
+    return round.many.cpuSecondsPerMillion / round[other].cpuSecondsPerMillion
+  })
+  return Number((ratios.toSorted((a, b) => a - b)[ratios.length >> 1] ?? 0).toFixed(2))
+}
+
+function readable(result: { ratio: number; ratioHandlingAll: number }): string {
+  return (
+    `CPU per event, ${MANY} triggers / ${FEW} (median): ${result.ratio} where the ten take one event in ` +
+    `a hundred, ${result.ratioHandlingAll} where they take all\n`
+  )
 }
 
 /** Every type comes once in a thousand events. */
@@ -72,22 +96,21 @@ function typedEvent(i: number, topic: string): AppendRecord {
 async function runOne(
   cluster: KafkaCluster,
   triggers: number,
-  round: number,
+  types: number,
   ends: readonly number[],
 ): Promise<RunFigures> {
+  const run = `run-${++runs}`
   const dir = await mkdtemp(join(tmpdir(), 'millrace-bench-'))
   try {
     await mkdir(join(dir, 'functions'))
-    await writeFile(join(dir, 'functions', 'counter.ts'), counter(triggers, round))
+    await writeFile(join(dir, 'functions', 'counter.ts'), counter({ run, triggers, types }))
     const functions = { projectDir: dir, functionsDir: 'functions', outDir: '.millrace/build' }
     const report = await build(functions)
     if (report.manifest === undefined) throw new Error(reportText(report))
     const args = [cluster.bootstrap, dir, String(events), JSON.stringify(ends)]
-    const figures = JSON.parse(
-      await contend('millrace.ts', [...args, `round-${round}-${triggers}`]),
-    ) as RunFigures
+    const figures = JSON.parse(await contend('millrace.ts', [...args, run])) as RunFigures
     process.stderr.write(
-      `round ${round + 1}, ${triggers} triggers: ${figures.eventsPerSecond} events/s, ` +
+      `${triggers} triggers for ${types} types each: ${figures.eventsPerSecond} events/s, ` +
         `${figures.cpuSecondsPerMillion} CPU s per million, ${figures.rssMiB} MiB\n`,
     )
     return figures
@@ -96,11 +119,19 @@ async function runOne(
   }
 }
 
-/** A function of that many triggers, each for one type; new groups in every round. */
-function counter(triggers: number, round: number): string {
+/** A function of that many triggers, each for so many types; new groups in every run. */
+function counter({
+  run,
+  triggers,
+  types,
+}: Record<'triggers' | 'types', number> & { run: string }): string {
   const list = Array.from({ length: triggers }, (_, i) => {
-    const filters = `[{ exact: { type: 'bench.type.${i}' } }]`
-    return `{ name: 'r${round}-of-${triggers}-t${i}', broker: '${BROKER}', filters: ${filters}, startFrom: 'earliest' },`
+    const own = Array.from(
+      { length: types },
+      (_, j) => `{ exact: { type: 'bench.type.${i * types + j}' } }`,
+    )
+    const filters = `[{ any: [${own.join(', ')}] }]`
+    return `{ name: '${run}-t${i}', broker: '${BROKER}', filters: ${filters}, startFrom: 'earliest' },`
   })
   return `export const metadata = { triggers: [\n${list.join('\n')}\n] }
 let count = 0

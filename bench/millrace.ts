@@ -16,7 +16,7 @@ const expected = Number(count)
 /** How many events each partition holds. */
 const ends = JSON.parse(perPartition) as number[]
 /** Looking at a thousand triggers costs something itself. */
-const POLL_MS = 100
+const POLL_MS = 200
 
 const watch = stopwatch()
 const config = loadConfig({

@@ -7,7 +7,7 @@ import type { Logger } from './contract/log.ts'
 import { triggerName, type TriggerManifest } from './contract/manifest.ts'
 import { subscriberName } from './contract/subscriber.ts'
 import type { FlowManifest } from './contract/topology.ts'
-import { DeliveryHistory } from './delivery/history.ts'
+import { DeliveryHistory, MAX_DELIVERIES } from './delivery/history.ts'
 import { TriggerDelivery, type TriggerDeliveryOptions } from './delivery/trigger-delivery.ts'
 import { DEAD_LETTER_HEADERS, headerText } from './dlq/headers.ts'
 import { FlowDelivery } from './flow/flow-delivery.ts'
@@ -39,6 +39,10 @@ interface Disabled {
   name: string
   reason: string
 }
+
+/** Deliveries that `fn why` can tell of, of all triggers together, and of one at least. */
+const MAX_REMEMBERED = 200_000
+const MIN_DELIVERIES = 500
 
 export class Deliveries {
   readonly #options: DeliveriesOptions
@@ -160,7 +164,8 @@ export class Deliveries {
     const own = subscriberOf(undefined)
     const known = this.#histories.get(triggerName(trigger)) ?? []
     const historyOf = (name: string, step?: string): DeliveryHistory =>
-      known.find((one) => one.step === step)?.history ?? new DeliveryHistory(name)
+      known.find((one) => one.step === step)?.history ??
+      new DeliveryHistory(name, this.#remembered())
     const history = historyOf(triggerName(trigger))
     const histories: Histories = [{ history }]
     const { metrics, maxEventBytes } = this.#options
@@ -185,6 +190,12 @@ export class Deliveries {
       stepOf: (record) => headerText(record, DEAD_LETTER_HEADERS.step),
     })
     return { delivery, histories }
+  }
+
+  /** A thousand triggers remember less of each, so that they do not hold a gigabyte together. */
+  #remembered(): number {
+    const share = Math.floor(MAX_REMEMBERED / (this.#byTrigger.size + 1))
+    return Math.max(MIN_DELIVERIES, Math.min(MAX_DELIVERIES, share))
   }
 
   #hop(

@@ -62,6 +62,8 @@ export class Cursor {
   readonly #ledger: Ledger
   readonly #onRoom: () => void
   readonly #maxUnfinished: number
+  /** When an event ended, or came while there was none; as `performance.now()` counts. */
+  movedAt = 0
   #bytes = 0
   #matchedInBatch = 0
   #skippedInBatch = 0
@@ -93,6 +95,11 @@ export class Cursor {
     return this.#bytes
   }
 
+  /** Events that were read, have not ended, and wait for no retry. */
+  get runnable(): number {
+    return this.watermark.unfinished - this.channel.waiting
+  }
+
   get closed(): boolean {
     return this.#closed
   }
@@ -104,9 +111,8 @@ export class Cursor {
   hasRoom(maxBytes: number): boolean {
     const share = this.#full ? 0.5 : 1
     this.#windowIs(this.watermark.isFull(this.#maxUnfinished, share))
-    const runnable = this.watermark.unfinished - this.channel.waiting
     this.#full =
-      this.#windowFull || this.#bytes >= maxBytes * share || runnable >= MAX_RUNNABLE * share
+      this.#windowFull || this.#bytes >= maxBytes * share || this.runnable >= MAX_RUNNABLE * share
     return !this.#full && !this.paused && !this.restoring && this.trouble === undefined
   }
 
@@ -164,12 +170,14 @@ export class Cursor {
   #hold(record: LogRecord): void {
     this.#matchedInBatch++
     this.#ledger.consumed(1)
+    if (this.watermark.unfinished === 0) this.movedAt = performance.now()
     this.#bytes += sizeOf(record)
     this.watermark.begin(record.offset)
   }
 
   #settled(record: LogRecord, outcome: Outcome): void {
     if (this.#closed) return
+    this.movedAt = performance.now()
     this.#bytes -= sizeOf(record)
     this.watermark.finish(record.offset)
     this.#ledger.outcome(outcome)

@@ -36,9 +36,15 @@ const READ_WAIT_MS = 500
 const FIRST_PAUSE_MS = 100
 const MAX_PAUSE_MS = 5_000
 /** What drains does not say so: a crowded reader looks again after this time. */
-const CROWD_LOOK_MS = 10
-/** In a crowd, who holds more than so many times the average is slower than the others. */
+const CROWD_LOOK_MS = 20
+/** Events that could run, of all cursors that read together: what waits longer costs more to hold. */
+const MAX_CROWD_EVENTS = 4_000
+/** In a crowd, who holds more than so many times the average is slower than the others; chance makes some. */
 const SLOW_SHARE = 2
+const SLOW_BY_EVENTS = 64
+const SLOW_BY_BYTES = 64 * 1024
+/** Who has ended nothing for so long while the others wait must not keep them any longer. */
+const STALLED_MS = 10_000
 /** Cursors this close at the start share a reader: the later ones skip what they have seen. */
 const SHARED_START_DISTANCE = 10_000
 
@@ -50,6 +56,8 @@ interface Reader {
    * record is a slice of its whole fetch, and one slow event must not hold a megabyte.
    */
   sparse: boolean
+  /** Since when all of its cursors together hold too much. */
+  crowdedSince?: number | undefined
 }
 
 /** Below this share of matching records a batch is sparse. */
@@ -207,12 +215,12 @@ export class Partition {
   async #read(reader: Reader): Promise<void> {
     let pauseMs = FIRST_PAUSE_MS
     while (!this.#stop.signal.aborted && reader.cursors.size > 0) {
-      if (!this.#detachFull(reader)) {
-        await new Promise<void>((resolve) => this.#wake.push(resolve))
-        continue
-      }
       if (this.#isCrowded(reader)) {
         await pause(CROWD_LOOK_MS, this.#stop.signal)
+        continue
+      }
+      if (!this.#detachFull(reader)) {
+        await new Promise<void>((resolve) => this.#wake.push(resolve))
         continue
       }
       try {
@@ -251,11 +259,29 @@ export class Partition {
    * of its own would read the log a thousand times. Only those that are slower than the others leave.
    */
   #isCrowded(reader: Reader): boolean {
+    const { size } = reader.cursors
+    let events = 0
     let bytes = 0
-    for (const cursor of reader.cursors) bytes += cursor.bufferedBytes
-    if (bytes < this.#options.maxReaderBytes()) return false
-    const most = (bytes / reader.cursors.size) * SLOW_SHARE
-    const slow = [...reader.cursors].filter((cursor) => cursor.bufferedBytes > most)
+    for (const cursor of reader.cursors) {
+      events += cursor.runnable
+      bytes += cursor.bufferedBytes
+    }
+    const share = reader.crowdedSince === undefined ? 1 : 0.5
+    if (events < MAX_CROWD_EVENTS * share && bytes < this.#options.maxReaderBytes() * share) {
+      reader.crowdedSince = undefined
+      return false
+    }
+    const now = performance.now()
+    reader.crowdedSince ??= now
+    const mostEvents = (events / size) * SLOW_SHARE + SLOW_BY_EVENTS
+    const mostBytes = (bytes / size) * SLOW_SHARE + SLOW_BY_BYTES
+    const stalledAt = now - reader.crowdedSince > STALLED_MS ? now - STALLED_MS : 0
+    const slow = [...reader.cursors].filter(
+      (cursor) =>
+        cursor.runnable > mostEvents ||
+        cursor.bufferedBytes > mostBytes ||
+        (cursor.runnable > 0 && cursor.movedAt < stalledAt),
+    )
     this.#detach(reader, slow)
     return slow.length === 0
   }

@@ -12,15 +12,15 @@ export function encodeEvents(
   items: readonly WorkItem[],
   slots: readonly number[],
 ): Buffer {
-  const triggers: string[] = []
+  const triggers = new Map<string, number>()
   const bodies: Array<Buffer | string | undefined> = []
   let numbers = ''
   let attributes = ''
   let dataBytes = 0
   for (let index = 0; index < items.length; index++) {
     const item = items[index] as WorkItem
-    let trigger = triggers.indexOf(item.trigger)
-    if (trigger < 0) trigger = triggers.push(item.trigger) - 1
+    let trigger = triggers.get(item.trigger)
+    if (trigger === undefined) triggers.set(item.trigger, (trigger = triggers.size))
     const { data } = item.event
     const kind = kindOf(data)
     const body = kind === DATA.base64 ? data?.bytes.toString('base64') : data?.bytes
@@ -34,7 +34,7 @@ export function encodeEvents(
       `${item.concurrency},${item.attempt},${item.timeoutMs}`
     attributes += comma + JSON.stringify(item.event.attributes)
   }
-  const header = `{"t":${JSON.stringify(triggers)},"n":[${numbers}],"a":[${attributes}]}`
+  const header = `{"t":${JSON.stringify([...triggers.keys()])},"n":[${numbers}],"a":[${attributes}]}`
   const headerBytes = Buffer.byteLength(header)
   const message: ToWorker = {
     type: 'events',

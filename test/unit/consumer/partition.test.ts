@@ -199,21 +199,21 @@ describe('Partition', () => {
   })
 
   it('waits for a crowd that has enough together, and parts with a slow one only', async (t) => {
-    const { log, readers, partition } = bench(t, 'abcdefghij'.split(''), { together: 40 })
-    log.batch = 20
-    for (let i = 0; i < 300; i++) log.append(`${'abcdefghij'[i % 10]}${i}`)
+    const { log, readers, partition } = bench(t, 'abcdefghij'.split(''), { together: 400 })
+    log.batch = 100
+    for (let i = 0; i < 3_000; i++) log.append(`${'abcdefghij'[i % 10]}${i}`)
     partition.start()
     await settled()
     const held = readers.reduce((sum, { seen }) => sum + seen.length, 0)
-    assert.ok(held >= 40 && held <= 60, `${held} events are held`)
+    assert.ok(held >= 400 && held <= 600, `${held} events are held`)
     assert.ok(readers.every(({ cursor }) => partition.attached(cursor)))
     const [slow, ...others] = readers
     await eventually(() => {
       for (const other of others) other.settle()
-      return others.every(({ seen }) => seen.length === 30)
+      return others.every(({ seen }) => seen.length === 300)
     }, 'the others read all')
     assert.equal(slow?.cursor.watermark.unfinished, slow?.seen.length)
-    assert.ok(log.reads < 45, `${log.reads} reads of 15 batches`)
+    assert.ok(log.reads < 90, `${log.reads} reads of 30 batches`)
   })
 
   it('gives each trigger the events that it matches, in order', async (t) => {
