@@ -36,7 +36,7 @@ export async function startApp(t: Pick<TestContext, 'after'>, options: AppOption
   const port = await freePort()
   const child = spawn(python, ['-u', '-c', PROGRAM, module, String(port), String(metricsPort)], {
     cwd: dir,
-    env: { PATH: process.env['PATH'], PYTHONPATH: dir, ...env },
+    env: { PATH: process.env['PATH'], PYTHONPATH: dir, PYTHONDONTWRITEBYTECODE: '1', ...env },
   })
   t.after(() => child.kill('SIGKILL'))
   let output = ''
