@@ -7,6 +7,7 @@ RUN npm ci --ignore-scripts --omit=dev
 COPY author author
 COPY builder builder
 COPY cli cli
+COPY k8s k8s
 COPY runtime runtime
 COPY functions functions
 COPY schemas schemas
