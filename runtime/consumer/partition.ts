@@ -36,7 +36,7 @@ const READ_WAIT_MS = 500
 const FIRST_PAUSE_MS = 100
 const MAX_PAUSE_MS = 5_000
 /** What drains does not say so: a crowded reader looks again after this time. */
-const CROWD_LOOK_MS = 20
+const CROWD_LOOK_MS = 50
 /** Events that could run, of all cursors that read together: what waits longer costs more to hold. */
 const MAX_CROWD_EVENTS = 4_000
 /** In a crowd, who holds more than so many times the average is slower than the others; chance makes some. */
