@@ -25,7 +25,7 @@ const TOPIC = 'knative-broker-bench-many-triggers'
 
 const { values } = parseArgs({
   options: {
-    events: { type: 'string', default: '200000' },
+    events: { type: 'string', default: '400000' },
     rounds: { type: 'string', default: '3' },
     json: { type: 'boolean', default: false },
   },
