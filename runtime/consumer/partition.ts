@@ -28,6 +28,8 @@ export interface PartitionOptions {
   maxCursorBytes: () => number
   /** What the cursors that read together may hold, all of them; asked before each read. */
   maxReaderBytes: () => number
+  /** Who ends nothing for so long while others wait for it is waited for no more. Default 10,000. */
+  stalledMs?: number
   log: Logger
 }
 
@@ -43,7 +45,6 @@ const MAX_CROWD_EVENTS = 4_000
 const SLOW_SHARE = 2
 const SLOW_BY_EVENTS = 64
 const SLOW_BY_BYTES = 64 * 1024
-/** Who has ended nothing for so long while the others wait must not keep them any longer. */
 const STALLED_MS = 10_000
 /** Cursors this close at the start share a reader: the later ones skip what they have seen. */
 const SHARED_START_DISTANCE = 10_000
@@ -275,7 +276,8 @@ export class Partition {
     reader.crowdedSince ??= now
     const mostEvents = (events / size) * SLOW_SHARE + SLOW_BY_EVENTS
     const mostBytes = (bytes / size) * SLOW_SHARE + SLOW_BY_BYTES
-    const stalledAt = now - reader.crowdedSince > STALLED_MS ? now - STALLED_MS : 0
+    const { stalledMs = STALLED_MS } = this.#options
+    const stalledAt = now - reader.crowdedSince > stalledMs ? now - stalledMs : 0
     const slow = [...reader.cursors].filter(
       (cursor) =>
         cursor.runnable > mostEvents ||

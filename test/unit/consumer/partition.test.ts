@@ -78,6 +78,7 @@ function bench(
   options: {
     room?: number
     together?: number
+    stalledMs?: number
     from?: number[]
     maxUnfinished?: number
     atFirst?: number
@@ -141,6 +142,7 @@ function bench(
     },
     maxCursorBytes: () => (options.room ?? 1_000) * 600,
     maxReaderBytes: () => (options.together ?? 1_000_000) * 600,
+    ...(options.stalledMs === undefined ? {} : { stalledMs: options.stalledMs }),
     log: SILENT,
   })
   late.partition = partition
@@ -214,6 +216,21 @@ describe('Partition', () => {
     }, 'the others read all')
     assert.equal(slow?.cursor.watermark.unfinished, slow?.seen.length)
     assert.ok(log.reads < 90, `${log.reads} reads of 30 batches`)
+  })
+
+  it('waits no longer for a crowd that ends nothing', async (t) => {
+    const { log, readers, partition } = bench(t, 'abcdefghij'.split(''), {
+      together: 400,
+      stalledMs: 50,
+    })
+    log.batch = 100
+    for (let i = 0; i < 3_000; i++) log.append(`${'abcdefghij'[i % 10]}${i}`)
+    partition.start()
+    const alive = readers[9] as Reader
+    await eventually(() => {
+      alive.settle()
+      return alive.seen.length === 300
+    }, 'the one that ends its events reads all')
   })
 
   it('gives each trigger the events that it matches, in order', async (t) => {
