@@ -2,7 +2,7 @@
  * Follows the configuration of a cluster (`shared-config.ts`) and applies each new version. What cannot
  * be read or applied is reported, and what ran before goes on.
  */
-import { backOff } from './consumer/backoff.ts'
+import { backOff } from './backoff.ts'
 import { configTopic } from './broker/names.ts'
 import type { Broker, LogRecord } from './contract/broker.ts'
 import type { Logger } from './contract/log.ts'

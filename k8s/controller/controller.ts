@@ -5,7 +5,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import { backOff } from '../../runtime/consumer/backoff.ts'
+import { backOff } from '../../runtime/backoff.ts'
 import type { Broker } from '../../runtime/contract/broker.ts'
 import type { FunctionManifest } from '../../runtime/contract/manifest.ts'
 import type { Logger } from '../../runtime/contract/log.ts'

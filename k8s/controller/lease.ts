@@ -5,7 +5,7 @@
  * How long a holder has been silent is measured by this process's own clock from when it saw the last
  * renewal, so that clocks need not agree.
  */
-import { backOff, pause } from '../../runtime/consumer/backoff.ts'
+import { backOff, pause } from '../../runtime/backoff.ts'
 import { isRecord } from '../../runtime/contract/schema-problems.ts'
 import type { Logger } from '../../runtime/contract/log.ts'
 import { RefusedError, type Answer, type ApiServer } from './api-server.ts'

@@ -6,7 +6,7 @@
  * that was seen. What the server refuses, above all a version that it no longer has (410), begins with a
  * list again, and so does every watch now and then, whatever it says.
  */
-import { backOff, pause } from '../../runtime/consumer/backoff.ts'
+import { backOff, pause } from '../../runtime/backoff.ts'
 import { isRecord } from '../../runtime/contract/schema-problems.ts'
 import type { Logger } from '../../runtime/contract/log.ts'
 import { RefusedError, type ApiServer } from './api-server.ts'

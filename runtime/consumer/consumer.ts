@@ -11,7 +11,7 @@ import {
 import type { CursorState } from '../contract/cursor-state.ts'
 import { triggerName, type TriggerManifest } from '../contract/manifest.ts'
 import { within } from '../within.ts'
-import { pause } from './backoff.ts'
+import { pause } from '../backoff.ts'
 import { commitProgress } from './commits.ts'
 import type { ConsumerOptions, RetryTopics, TriggerSet } from './consumer-options.ts'
 import { Control } from './control.ts'

@@ -6,7 +6,7 @@ import type { Broker, LogRecord } from '../contract/broker.ts'
 import type { TriggerControl } from '../contract/dead-letter-state.ts'
 import type { Logger } from '../contract/log.ts'
 import { isMillraceError } from '../errors.ts'
-import { backOff } from './backoff.ts'
+import { backOff } from '../backoff.ts'
 
 export interface ControlOptions {
   broker: Pick<Broker, 'ensureTopic' | 'read' | 'ranges'>

@@ -15,7 +15,7 @@ import {
 } from '../contract/broker.ts'
 import type { Logger } from '../contract/log.ts'
 import { MillraceError } from '../errors.ts'
-import { backOff } from './backoff.ts'
+import { backOff } from '../backoff.ts'
 import { hasMoved } from './commits.ts'
 import type { Cursor } from './cursor.ts'
 import { eachLimited } from './limited.ts'

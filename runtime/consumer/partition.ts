@@ -11,7 +11,7 @@ import type { Outcome } from '../contract/outcome.ts'
 import type { Logger } from '../contract/log.ts'
 import { triggerName, type TriggerManifest } from '../contract/manifest.ts'
 import { isMillraceError, type MillraceError } from '../errors.ts'
-import { pause } from './backoff.ts'
+import { pause } from '../backoff.ts'
 import type { Cursor } from './cursor.ts'
 import { MAX_STEP_RECORDS } from './watermark.ts'
 

@@ -3,7 +3,7 @@ import type { Broker, LogRecord, TopicPartition } from '../contract/broker.ts'
 import type { Event } from '../contract/event.ts'
 import type { Logger } from '../contract/log.ts'
 import type { TriggerManifest } from '../contract/manifest.ts'
-import { backOff } from './backoff.ts'
+import { backOff } from '../backoff.ts'
 import type { Cursor } from './cursor.ts'
 import { readTail } from './dedupe-tail.ts'
 
