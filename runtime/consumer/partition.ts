@@ -12,6 +12,7 @@ import type { Logger } from '../contract/log.ts'
 import { triggerName, type TriggerManifest } from '../contract/manifest.ts'
 import { isMillraceError, type MillraceError } from '../errors.ts'
 import { pause } from '../backoff.ts'
+import { Crowd } from './crowd.ts'
 import type { Cursor } from './cursor.ts'
 import { MAX_STEP_RECORDS } from './watermark.ts'
 
@@ -39,13 +40,6 @@ const FIRST_PAUSE_MS = 100
 const MAX_PAUSE_MS = 5_000
 /** What drains does not say so: a crowded reader looks again after this time. */
 const CROWD_LOOK_MS = 50
-/** Events that could run, of all cursors that read together: what waits longer costs more to hold. */
-const MAX_CROWD_EVENTS = 4_000
-/** In a crowd, who holds more than so many times the average is slower than the others; chance makes some. */
-const SLOW_SHARE = 2
-const SLOW_BY_EVENTS = 64
-const SLOW_BY_BYTES = 64 * 1024
-const STALLED_MS = 10_000
 /** Cursors this close at the start share a reader: the later ones skip what they have seen. */
 const SHARED_START_DISTANCE = 10_000
 
@@ -57,8 +51,7 @@ interface Reader {
    * record is a slice of its whole fetch, and one slow event must not hold a megabyte.
    */
   sparse: boolean
-  /** Since when all of its cursors together hold too much. */
-  crowdedSince?: number | undefined
+  readonly crowd: Crowd
 }
 
 /** Below this share of matching records a batch is sparse. */
@@ -204,7 +197,12 @@ export class Partition {
   #run(cursors: Iterable<Cursor>): void {
     const set = new Set(cursors)
     if (set.size === 0) return
-    const reader: Reader = { position: lowest(set), cursors: set, sparse: true }
+    const reader: Reader = {
+      position: lowest(set),
+      cursors: set,
+      sparse: true,
+      crowd: new Crowd(),
+    }
     this.#readers.add(reader)
     const loop: Promise<void> = this.#read(reader).finally(() => {
       this.#readers.delete(reader)
@@ -260,30 +258,9 @@ export class Partition {
    * of its own would read the log a thousand times. Only those that are slower than the others leave.
    */
   #isCrowded(reader: Reader): boolean {
-    const { size } = reader.cursors
-    let events = 0
-    let bytes = 0
-    for (const cursor of reader.cursors) {
-      events += cursor.runnable
-      bytes += cursor.bufferedBytes
-    }
-    const share = reader.crowdedSince === undefined ? 1 : 0.5
-    if (events < MAX_CROWD_EVENTS * share && bytes < this.#options.maxReaderBytes() * share) {
-      reader.crowdedSince = undefined
-      return false
-    }
-    const now = performance.now()
-    reader.crowdedSince ??= now
-    const mostEvents = (events / size) * SLOW_SHARE + SLOW_BY_EVENTS
-    const mostBytes = (bytes / size) * SLOW_SHARE + SLOW_BY_BYTES
-    const { stalledMs = STALLED_MS } = this.#options
-    const stalledAt = now - reader.crowdedSince > stalledMs ? now - stalledMs : 0
-    const slow = [...reader.cursors].filter(
-      (cursor) =>
-        cursor.runnable > mostEvents ||
-        cursor.bufferedBytes > mostBytes ||
-        (cursor.runnable > 0 && cursor.movedAt < stalledAt),
-    )
+    const { stalledMs, maxReaderBytes } = this.#options
+    const slow = reader.crowd.slowOf(reader.cursors, { maxBytes: maxReaderBytes(), stalledMs })
+    if (slow === undefined) return false
     this.#detach(reader, slow)
     return slow.length === 0
   }
