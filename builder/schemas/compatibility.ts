@@ -14,6 +14,7 @@ import {
 } from '../../runtime/contract/json-schema.ts'
 import { isRecord } from '../../runtime/contract/schema-problems.ts'
 import { canonicalJson } from '../../runtime/schemas/compile-schema.ts'
+import { ANNOTATIONS } from './keywords.ts'
 import { boundMisfits } from './bounds.ts'
 import { kindMisfit, kindsOf } from './value-kinds.ts'
 
@@ -65,7 +66,7 @@ const UNDERSTOOD: ReadonlySet<string> = new Set([
   'type',
 ])
 const SAYS_NOTHING: ReadonlySet<string> = new Set([
-  '$comment',
+  ...ANNOTATIONS,
   '$defs',
   '$id',
   '$ref',
@@ -73,14 +74,7 @@ const SAYS_NOTHING: ReadonlySet<string> = new Set([
   'contentEncoding',
   'contentMediaType',
   'contentSchema',
-  'default',
   'definitions',
-  'deprecated',
-  'description',
-  'examples',
-  'readOnly',
-  'title',
-  'writeOnly',
 ])
 
 /** `true` as an object, always the same one. */

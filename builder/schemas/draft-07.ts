@@ -5,18 +5,7 @@ import {
   type SchemaObject,
 } from '../../runtime/contract/json-schema.ts'
 import { isRecord } from '../../runtime/contract/schema-problems.ts'
-
-/** Beside a `$ref` they say nothing about values. */
-const ANNOTATIONS: ReadonlySet<string> = new Set([
-  '$comment',
-  'default',
-  'deprecated',
-  'description',
-  'examples',
-  'readOnly',
-  'title',
-  'writeOnly',
-])
+import { ANNOTATIONS } from './keywords.ts'
 
 /**
  * What draft-07 has no word for (`unevaluatedProperties`, `minContains`, …) stays as it is and is ignored

@@ -60,6 +60,18 @@ const BOTH: readonly string[] = [
   'writeOnly',
 ]
 
+/** For people: they say nothing about values. */
+export const ANNOTATIONS: ReadonlySet<string> = new Set([
+  '$comment',
+  'default',
+  'deprecated',
+  'description',
+  'examples',
+  'readOnly',
+  'title',
+  'writeOnly',
+])
+
 const KEYWORDS: Record<Draft, readonly string[]> = {
   [DRAFT_07]: [...BOTH, 'additionalItems', 'dependencies'],
   [DRAFT_2020]: [
