@@ -17,6 +17,7 @@ import { createMetrics, type Metrics } from '../../runtime/telemetry/metrics.ts'
 import { eventually } from './eventually.ts'
 import { manifestOf } from './isolate.ts'
 import { LocalPool, type Handle } from './local-pool.ts'
+import { PIPELINE_LIMITS } from './pipeline-limits.ts'
 import { SILENT } from './silent-log.ts'
 
 const KEYS = 8
@@ -88,12 +89,8 @@ export class LiveBench {
       topology: topologyOf([], topology),
       group: `live-${this.namespace}`,
       limits: {
-        maxEventBytes: 960 * 1024,
-        maxIngressBufferBytes: 64 * 1024 * 1024,
-        maxBufferBytes: 64 * 1024 * 1024,
-        maxUnfinishedOffsets: 65_536,
+        ...PIPELINE_LIMITS,
         commitIntervalMs: 200,
-        invalidRecords: 'quarantine',
       },
       metrics: this.metrics,
       log: SILENT,

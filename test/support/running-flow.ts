@@ -17,6 +17,7 @@ import { createMetrics, type Metrics } from '../../runtime/telemetry/metrics.ts'
 import { topologyOf } from '../../runtime/topology.ts'
 import { eventually } from './eventually.ts'
 import { bundleOf, manifestOf } from './isolate.ts'
+import { PIPELINE_LIMITS } from './pipeline-limits.ts'
 import { sampleTrigger } from './sample-manifest.ts'
 import { SILENT } from './silent-log.ts'
 
@@ -64,12 +65,8 @@ export class RunningFlow {
       topology: topologyOf([], { brokers: [], triggers: [], flows: [], ...program.topology }),
       group: 'test',
       limits: {
-        maxEventBytes: 960 * 1024,
-        maxIngressBufferBytes: 64 * 1024 * 1024,
-        maxBufferBytes: 64 * 1024 * 1024,
-        maxUnfinishedOffsets: 65_536,
+        ...PIPELINE_LIMITS,
         commitIntervalMs: 100,
-        invalidRecords: 'quarantine',
       },
       metrics,
       log: SILENT,

@@ -14,6 +14,7 @@ import { createHttpSubscribers } from '../../runtime/subscriber/http/subscribers
 import { topologyOf } from '../../runtime/topology.ts'
 import { createMetrics, type Metrics } from '../../runtime/telemetry/metrics.ts'
 import { bundleOf, manifestOf } from './isolate.ts'
+import { PIPELINE_LIMITS } from './pipeline-limits.ts'
 import { sampleTrigger } from './sample-manifest.ts'
 import { SILENT } from './silent-log.ts'
 
@@ -78,12 +79,7 @@ export class RunningPipeline {
       topology: topologyOf([manifest]),
       group: 'test',
       limits: {
-        maxEventBytes: 960 * 1024,
-        maxIngressBufferBytes: 64 * 1024 * 1024,
-        maxBufferBytes: 64 * 1024 * 1024,
-        maxUnfinishedOffsets: 65_536,
-        commitIntervalMs: 1_000,
-        invalidRecords: 'quarantine',
+        ...PIPELINE_LIMITS,
         ...(maxTransactors === undefined ? {} : { maxTransactors }),
       },
       metrics,
