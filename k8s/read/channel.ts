@@ -2,13 +2,12 @@
 import { subscriptionGroup } from '../../runtime/broker/names.ts'
 import type { TriggerManifest } from '../../runtime/contract/manifest.ts'
 import { isRecord } from '../../runtime/contract/schema-problems.ts'
-import type { Destination } from '../../runtime/contract/subscriber.ts'
 import type { ChannelSpec, DeliverySpec, SubscriptionSpec } from './bodies.ts'
 import { channelSettings } from './channel-settings.ts'
 import { attempt, specOf, within, type At, type Compilation, type Known } from './compilation.ts'
 import { NO_RETRY } from './delivery-policy.ts'
 import { deliveryOf, type Delivery } from './delivery.ts'
-import { destinationOf, routeOf, type Route } from './destination.ts'
+import { replyDestination, routeOf, type Route } from './destination.ts'
 import { channelBroker, channelOf } from './flow-names.ts'
 import { groupOf, refKindOf } from './kinds.ts'
 import { CONCURRENCY, orderingOf, sinkOf } from './trigger.ts'
@@ -137,10 +136,7 @@ function subscriptionRoute(
     )
     return undefined
   }
-  const replyTo: Destination | undefined =
-    reply === undefined
-      ? { kind: 'none' }
-      : destinationOf(reply, { compilation, at: within(at, 'reply') })
+  const replyTo = replyDestination(reply, { compilation, at: within(at, 'reply') })
   if (subscriber === undefined) return replyTo && { subscriber: { kind: 'pass' }, reply: replyTo }
   const route = routeOf(subscriber, {
     compilation,

@@ -32,6 +32,14 @@ export interface Route {
 const ADDRESSABLE =
   'a Service, Broker, Sequence, Parallel, Channel, EventTransform or KafkaSink can be named; give anything else by uri'
 
+/** As `destinationOf`, of what may be left out: then replies are dropped. */
+export function replyDestination(
+  spec: DestinationSpec | undefined,
+  context: DestinationContext,
+): Destination | undefined {
+  return spec === undefined ? { kind: 'none' } : destinationOf(spec, context)
+}
+
 /** Undefined after a finding that says why. */
 export function destinationOf(
   spec: DestinationSpec,

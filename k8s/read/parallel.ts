@@ -1,8 +1,7 @@
 /** Parallels: every branch gets every event, and what its filter replies goes to its subscriber. */
-import type { Destination } from '../../runtime/contract/subscriber.ts'
 import type { ParallelSpec } from './bodies.ts'
 import { specOf, type At, type Compilation, type Known } from './compilation.ts'
-import { destinationOf } from './destination.ts'
+import { destinationOf, replyDestination } from './destination.ts'
 import { addFlow, checkFlow, type StepPlan } from './flow.ts'
 import {
   channelOf,
@@ -23,10 +22,8 @@ function compileParallel(known: Known, compilation: Compilation): void {
   checkFlow(known, compilation)
   const each = isDurableEach(known)
   const at: At = { resource, path: ['spec'] }
-  const shared: Destination | undefined =
-    reply === undefined
-      ? { kind: 'none' }
-      : destinationOf(reply, { compilation, at: { resource, path: ['spec', 'reply'] } })
+  const replyAt: At = { resource, path: ['spec', 'reply'] }
+  const shared = replyDestination(reply, { compilation, at: replyAt })
   const plans = branches.flatMap((branch, index): StepPlan[] => {
     const here: At = { ...at, path: ['spec', 'branches', index] }
     const { filter, subscriber, delivery } = branch

@@ -1,9 +1,8 @@
 /** Sequences: a channel before each step, and what a step replies goes into the next one. */
-import type { Destination } from '../../runtime/contract/subscriber.ts'
 import type { SequenceSpec } from './bodies.ts'
 import { specOf, type At, type Compilation, type Known } from './compilation.ts'
 import { addFlow, checkFlow, entersFlow, type StepPlan } from './flow.ts'
-import { destinationOf } from './destination.ts'
+import { replyDestination } from './destination.ts'
 import { channelOf, isDurableEach, linkTo, sequenceStep } from './flow-names.ts'
 
 export function compileSequences(compilation: Compilation): void {
@@ -16,8 +15,7 @@ function compileSequence(known: Known, compilation: Compilation): void {
   checkFlow(known, compilation)
   const each = isDurableEach(known)
   const replyAt: At = { resource, path: ['spec', 'reply'] }
-  const last: Destination | undefined =
-    reply === undefined ? { kind: 'none' } : destinationOf(reply, { compilation, at: replyAt })
+  const last = replyDestination(reply, { compilation, at: replyAt })
   const plans = steps.map(({ delivery, ...subscriber }, index): StepPlan => {
     const name = sequenceStep(resource, index)
     const isLast = index === steps.length - 1
