@@ -1,6 +1,7 @@
 /** Transactions one after another on one transactional id, and whether the log holds them whole. */
 import assert from 'node:assert/strict'
 import type { Broker, Transaction, Transactor } from '../../runtime/contract/broker.ts'
+import { isMillraceError } from '../../runtime/errors.ts'
 import { recordOf } from './broker-contract/opening.ts'
 import { readToEnd, textsOf } from './broker-contract/reading.ts'
 import { stableOffset } from './broker-contract/transaction-checks.ts'
@@ -12,6 +13,8 @@ const LAST = 1_000_000
 export interface TransactionLoad {
   resolved(): number
   rejected(): number
+  /** Of the transaction with this number, counted from 0. */
+  isResolved(i: number): boolean
   reaches(resolved: number): Promise<unknown>
   fails(): Promise<unknown>
   /** Stops, and fails unless what resolved is there once and the rest once or not at all, each whole. */
@@ -39,7 +42,9 @@ export function transacting(broker: Broker, topic: string): TransactionLoad {
         transactor ??= await broker.transactor({ id })
         await transactor.transact(step(topic, group, i))
         resolved.push(i)
-      } catch {
+      } catch (error) {
+        // A test that fails closes its broker; going on would keep the process from ever hearing of it.
+        if (isMillraceError(error, 'FN_BROKER_CLOSED')) return
         rejected.push(i)
         await transactor?.close()
         transactor = undefined
@@ -55,6 +60,7 @@ export function transacting(broker: Broker, topic: string): TransactionLoad {
   return {
     resolved: () => resolved.length,
     rejected: () => rejected.length,
+    isResolved: (i) => resolved.includes(i),
     reaches: (count) => eventually(() => resolved.length >= count, `${count} transactions`, 60_000),
     fails: () => eventually(() => rejected.length > 0, 'a transaction that fails', 30_000),
     async end() {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { describe, test, type TestContext } from 'node:test'
 import { createKafkaBroker } from '../../../runtime/broker/kafka/broker.ts'
 import type { Broker } from '../../../runtime/contract/broker.ts'
 import { numbered } from '../../support/broker-contract/opening.ts'
@@ -8,8 +8,8 @@ import { eventually } from '../../support/eventually.ts'
 import { PRODUCE } from '../../support/flaky-proxy.ts'
 import { ownKafkaMissing, uniqueName } from '../../support/kafka.ts'
 import { seeded } from '../../support/seeded.ts'
-import { step, transacting } from '../../support/transaction-load.ts'
 import { proxiedKafka } from '../../support/proxied-kafka.ts'
+import { step, transacting, type TransactionLoad } from '../../support/transaction-load.ts'
 
 const skip = ownKafkaMissing()
 
@@ -108,22 +108,51 @@ describe('Transactions on Kafka under faults', { skip }, () => {
     assert.ok(performance.now() - began < 15_000)
   })
 
-  for (const appendDeadlineMs of [30_000, 500]) {
-    const how = `with patience of ${appendDeadlineMs} ms`
-    test(`Kafka killed and started again in the middle, ${how}: nothing is lost, double or in part`, async (t) => {
-      const broker = await opened(kafka.cluster.bootstrap, { appendDeadlineMs })
-      t.after(() => broker.close())
-      const topic = uniqueName(t)
-      await broker.ensureTopic(topic, { partitions: 2 })
-      const load = transacting(broker, topic)
-      await load.reaches(30)
-      await kafka.cluster.kill()
-      if (appendDeadlineMs < 1_000) await load.fails()
-      await kafka.cluster.restart()
-      await load.reaches(60)
-      await load.end()
-      t.diagnostic(`${load.resolved()} resolved, ${load.rejected()} rejected`)
-      assert.equal(load.rejected() > 0, appendDeadlineMs < 1_000)
-    })
+  /** Kafka dies with a load on it, whose requests go through the proxy, and is started again. */
+  async function killed(
+    t: TestContext,
+    { appendDeadlineMs, at }: { appendDeadlineMs: number; at?: number },
+    whileAway: (load: TransactionLoad) => Promise<unknown> = async () => {},
+  ): Promise<{ load: TransactionLoad; struck: number }> {
+    const broker = await opened(kafka.throughProxy, { appendDeadlineMs })
+    t.after(() => broker.close())
+    const topic = uniqueName(t)
+    await broker.ensureTopic(topic, { partitions: 2 })
+    const load = transacting(broker, topic)
+    await load.reaches(30)
+    if (at !== undefined) await cutFrom(at)
+    const struck = load.resolved() + load.rejected()
+    await kafka.cluster.kill()
+    await whileAway(load)
+    kafka.proxy.cut = () => false
+    await kafka.cluster.restart()
+    await load.reaches(60)
+    await load.end()
+    t.diagnostic(`${load.resolved()} resolved, ${load.rejected()} rejected`)
+    return { load, struck }
   }
+
+  /** Resolves when an answer of this kind is cut off; after it nothing comes through. */
+  async function cutFrom(answerTo: number): Promise<void> {
+    let isCut = false
+    kafka.proxy.cut = ({ apiKey, direction }) =>
+      (isCut ||= apiKey === answerTo && direction === 'answer')
+    await eventually(() => isCut, `an answer to request ${answerTo}`)
+  }
+
+  test('Kafka killed and started again in the middle, with patience: every transaction is there once', async (t) => {
+    const { load } = await killed(t, { appendDeadlineMs: 55_000 })
+    assert.equal(load.rejected(), 0)
+  })
+
+  test('Kafka killed while records are written, without patience: the transaction fails whole', async (t) => {
+    const failing = { appendDeadlineMs: 500, at: PRODUCE }
+    const { load, struck } = await killed(t, failing, (each) => each.fails())
+    assert.equal(load.isResolved(struck), false)
+  })
+
+  test('Kafka killed while a commit is not answered: it is waited for, with no patience either', async (t) => {
+    const { load, struck } = await killed(t, { appendDeadlineMs: 500, at: END_TXN })
+    assert.equal(load.isResolved(struck), true)
+  })
 })
