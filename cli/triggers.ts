@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import { readManifest } from '../builder/manifest-file.ts'
 import type { Config } from '../runtime/config/schema.ts'
-import { triggerName, type TriggerManifest } from '../runtime/contract/manifest.ts'
+import { topicPrefixOf, triggerName, type TriggerManifest } from '../runtime/contract/manifest.ts'
 import { isMillraceError, MillraceError } from '../runtime/errors.ts'
 import type { LogAccess } from './log-access.ts'
 
@@ -10,6 +10,8 @@ export interface KnownTrigger {
   /** `namespace/name`. */
   name: string
   group: string
+  /** See `topicPrefixOf`. */
+  topicPrefix: string
   topic: string
 }
 
@@ -67,7 +69,8 @@ async function knownTriggers(
   const known = new Map<string, KnownTrigger>()
   for (const trigger of (await servedTriggers(access, config)) ?? []) {
     const name = triggerName(trigger)
-    known.set(name, { name, group: trigger.group, topic: trigger.topic })
+    const { group, topic } = trigger
+    known.set(name, { name, group, topicPrefix: topicPrefixOf(trigger), topic })
   }
   return known
 }

@@ -4,7 +4,12 @@ import { checkReplyAttributes } from './codec/extensions.ts'
 import { encodeRecord } from './codec/record.ts'
 import type { DeadLetter } from './contract/delivery.ts'
 import type { Attributes } from './contract/event.ts'
-import { triggerName, type FunctionManifest, type TriggerManifest } from './contract/manifest.ts'
+import {
+  topicPrefixOf,
+  triggerName,
+  type FunctionManifest,
+  type TriggerManifest,
+} from './contract/manifest.ts'
 import { subscriberName } from './contract/subscriber.ts'
 import type { TriggerDeliveryOptions } from './delivery/trigger-delivery.ts'
 import { deadLetterRecord, sinkRecord } from './dlq/dead-letter.ts'
@@ -35,7 +40,7 @@ export function outputsOf(options: OutputOptions): Outputs {
         return sinkRecord(letter, { topic: output.deadLetter, encode: encodeRecord })
       }
       return deadLetterRecord(letter, {
-        topic: deadLetterTopic(of.group),
+        topic: deadLetterTopic(topicPrefixOf(of)),
         version: manifest?.version ?? '',
         encode: encodeRecord,
       })

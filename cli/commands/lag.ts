@@ -1,6 +1,7 @@
 /** `fn lag`: how far each trigger is behind its broker. */
 import { readManifest } from '../../builder/manifest-file.ts'
 import type { Config } from '../../runtime/config/schema.ts'
+import { partitionKey } from '../../runtime/contract/broker.ts'
 import { triggerName, type TriggerManifest } from '../../runtime/contract/manifest.ts'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
@@ -71,7 +72,7 @@ async function lagOf(
   return ranges.map((range) => {
     const offset = committed.find((one) => one.partition === range.partition)?.offset
     const cursor = live.find(
-      (one) => one.group === trigger.group && one.partition === range.partition,
+      (one) => one.group === trigger.group && partitionKey(one) === partitionKey(range),
     )
     return {
       trigger: triggerName(trigger),

@@ -98,7 +98,7 @@ async function moveTo(
 
 /** In the broker's topic, and in that of the trigger's replayed events where there is one. */
 async function positionsOf({ reader }: LogAccess, trigger: KnownTrigger): Promise<Position[]> {
-  const infos = await reader.topics([trigger.topic, retryTopic(trigger.group)])
+  const infos = await reader.topics([trigger.topic, retryTopic(trigger.topicPrefix)])
   const all = infos.flatMap(({ topic, partitions }) =>
     Array.from({ length: partitions }, (_, partition) => ({ topic, partition })),
   )

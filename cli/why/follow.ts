@@ -3,7 +3,7 @@ import { isDeadLetterTopic, retryTopic } from '../../runtime/broker/names.ts'
 import { decodeRecord } from '../../runtime/codec/record.ts'
 import type { LogRecord, TopicPartition } from '../../runtime/contract/broker.ts'
 import type { Event } from '../../runtime/contract/event.ts'
-import type { TriggerManifest } from '../../runtime/contract/manifest.ts'
+import { topicPrefixOf, type TriggerManifest } from '../../runtime/contract/manifest.ts'
 import { DEAD_LETTER_HEADERS, headerText } from '../../runtime/dlq/headers.ts'
 import { readLetter, type Letter } from '../../runtime/dlq/letter.ts'
 import { refOf } from '../../runtime/dlq/ref.ts'
@@ -60,7 +60,7 @@ async function topicsToSearch(
   { topic, triggers = [] }: FollowOptions,
 ): Promise<string[]> {
   const wanted = triggers.filter((one) => topic === undefined || one.topic === topic)
-  const ours = new Set(wanted.flatMap((one) => [one.topic, retryTopic(one.group)]))
+  const ours = new Set(wanted.flatMap((one) => [one.topic, retryTopic(topicPrefixOf(one))]))
   if (topic !== undefined) ours.add(topic)
   const there = (await reader.topics()).map((info) => info.topic)
   return there.filter(

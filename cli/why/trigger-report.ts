@@ -5,7 +5,11 @@ import type { CommittedOffset } from '../../runtime/contract/broker.ts'
 import type { CursorState } from '../../runtime/contract/cursor-state.ts'
 import type { Event } from '../../runtime/contract/event.ts'
 import type { DeliveryTrace } from '../../runtime/contract/history.ts'
-import { triggerName, type TriggerManifest } from '../../runtime/contract/manifest.ts'
+import {
+  topicPrefixOf,
+  triggerName,
+  type TriggerManifest,
+} from '../../runtime/contract/manifest.ts'
 import { takerName } from '../../runtime/contract/subscriber.ts'
 import { explain } from '../../runtime/filter/explain.ts'
 import type { LogAccess } from '../log-access.ts'
@@ -26,7 +30,7 @@ export async function triggerReports(
   for (const trigger of triggers) {
     if (trigger.topic === topic) {
       reports.push(await reportOf(access, trigger, found, explain(found.event, trigger.filters)))
-    } else if (retryTopic(trigger.group) === topic) {
+    } else if (retryTopic(topicPrefixOf(trigger)) === topic) {
       // A replay has passed the filter once, and is for this trigger whatever the filter says now.
       reports.push(await reportOf(access, trigger, found, { matches: true, failed: [] }))
     }

@@ -1,6 +1,6 @@
-/** Triggers that would share a name or a consumer group, and brokers that would share a topic. */
-import { quarantineTopic } from '../../runtime/broker/names.ts'
-import { triggerName } from '../../runtime/contract/manifest.ts'
+/** Triggers that would share a name, a group or dead letters, and brokers that would share a topic. */
+import { deadLetterTopic, quarantineTopic } from '../../runtime/broker/names.ts'
+import { topicPrefixOf, triggerName } from '../../runtime/contract/manifest.ts'
 import { objectName, type Compilation } from './compilation.ts'
 
 /** What functions declare is compared when both are joined (`topologyOf`). */
@@ -8,9 +8,15 @@ export function refuseClashes(compilation: Compilation): void {
   const claims = new Claims()
   for (const [trigger, at] of compilation.triggers) {
     const place = `${at.resource.kind} ${triggerName(trigger)} (${at.resource.place([])})`
-    for (const what of [`name ${triggerName(trigger)}`, `consumer group ${trigger.group}`]) {
-      const other = claims.claim(what, place)
-      if (other === undefined) continue
+    const source = `${at.resource.kind} ${objectName(at)} (${at.resource.place([])})`
+    const sharer = trigger.topicPrefix === undefined ? undefined : source
+    for (const [what, owner] of [
+      [`name ${triggerName(trigger)}`, place],
+      [`consumer group ${trigger.group}`, sharer ?? place],
+      [`dead-letter topic ${deadLetterTopic(topicPrefixOf(trigger))}`, place],
+    ] as const) {
+      const other = claims.claim(what, owner)
+      if (other === undefined || other === sharer) continue
       compilation.error(at, `would share the ${what} with ${other}; rename one of them`)
       break
     }

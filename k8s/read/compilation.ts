@@ -143,7 +143,7 @@ function textsIn(value: unknown): Record<string, string> {
   )
 }
 
-export function objectName({ resource }: Known): string {
+export function objectName({ resource }: Pick<Known, 'resource'>): string {
   return `${resource.namespace}/${resource.name}`
 }
 

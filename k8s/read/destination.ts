@@ -61,16 +61,16 @@ export function destinationOf(
 }
 
 /**
- * What hands an event on as it is, is a subscriber that replies with it. `reads` is the topic that the
- * events come from.
+ * What hands an event on as it is, is a subscriber that replies with it. `reads` are the topics that
+ * the events come from.
  */
 export function routeOf(
   spec: DestinationSpec,
-  context: DestinationContext & { replyTo: Destination; reads?: string | undefined },
+  context: DestinationContext & { replyTo: Destination; reads?: readonly string[] },
 ): Route | undefined {
   const destination = destinationOf(spec, context)
   if (destination === undefined) return undefined
-  if (destination.kind === 'topic' && destination.topic === context.reads) {
+  if (destination.kind === 'topic' && context.reads?.includes(destination.topic)) {
     context.compilation.error(
       context.at,
       `is where the events come from (topic ${destination.topic}), so each would come back for ever`,

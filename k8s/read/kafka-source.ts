@@ -1,4 +1,5 @@
 /** KafkaSources as triggers on topics of any making. */
+import { deadLetterStateTopic } from '../../runtime/broker/names.ts'
 import type { Ordering, TriggerManifest } from '../../runtime/contract/manifest.ts'
 import { ORDER } from './annotations.ts'
 import type { KafkaSourceSpec } from './bodies.ts'
@@ -44,33 +45,20 @@ function compileKafkaSource(known: Known, compilation: Compilation): void {
     at: within(at, 'delivery'),
   })
   const ordering = sourceOrdering(known, compilation)
-  const topics = spec.topics.filter((topic, index) => {
-    if (TOPIC.test(topic)) return true
-    compilation.error(
-      within(at, 'topics', index),
-      `${JSON.stringify(topic)} is no topic that Kafka can have`,
-    )
-    return false
-  })
+  const topics = topicsOf(known, compilation)
   const route = routeOf(spec.sink, {
     compilation,
     at: within(at, 'sink'),
     // What a sink answers a source is dropped.
     replyTo: { kind: 'none' },
-    reads: topics.length === 1 ? topics[0] : undefined,
+    reads: topics,
     ...delivery,
   })
   if (route === undefined || ordering === undefined) return
-  if (topics.length > 1) {
-    compilation.note(
-      within(at, 'topics'),
-      'each topic has a trigger and a group of its own, named after it; progress in one group for all of them is not taken over',
-    )
-  }
-  for (const topic of new Set(topics)) {
+  for (const topic of topics) {
     const trigger: TriggerManifest = {
       namespace: resource.namespace,
-      ...namesOf(known, topic, topics.length > 1),
+      ...namesOf(known, { topic, several: topics.length > 1 }, compilation),
       broker: brokerOfTopic(topic, compilation),
       topic,
       filters: [],
@@ -87,6 +75,19 @@ function compileKafkaSource(known: Known, compilation: Compilation): void {
   }
 }
 
+function topicsOf(known: Known, compilation: Compilation): string[] {
+  const { topics } = specOf<KafkaSourceSpec>(known)
+  const possible = topics.filter((topic, index) => {
+    if (TOPIC.test(topic)) return true
+    compilation.error(
+      { resource: known.resource, path: ['spec', 'topics', index] },
+      `${JSON.stringify(topic)} is no topic that Kafka can have`,
+    )
+    return false
+  })
+  return [...new Set(possible)]
+}
+
 /**
  * A topic that no broker has is nobody's but Kafka's: sources of all namespaces that read it call it the
  * same, and the ingress takes no events for it.
@@ -96,18 +97,34 @@ function brokerOfTopic(topic: string, { brokers }: Compilation): string {
   return own?.name ?? `kafka/${topic}`
 }
 
-/** Knative makes up a group where none is given, at random; ours must be the same each time. */
+/**
+ * Knative makes up a group where none is given, at random; ours must be the same each time. Several topics
+ * share it, as they do in Knative, and have each a trigger with dead letters of its own. A group may have
+ * any characters, a topic may not.
+ */
 function namesOf(
   known: Known,
-  topic: string,
-  several: boolean,
-): Pick<TriggerManifest, 'name' | 'group'> {
-  const { namespace, name } = known.resource
-  const { consumerGroup = `knative-kafka-source-${namespace}-${name}` } =
+  { topic, several }: { topic: string; several: boolean },
+  compilation: Compilation,
+): Pick<TriggerManifest, 'name' | 'group' | 'topicPrefix'> {
+  const { resource } = known
+  const { namespace, name } = resource
+  const { consumerGroup: group = `knative-kafka-source-${namespace}-${name}` } =
     specOf<KafkaSourceSpec>(known)
-  return several
-    ? { name: `${name}.${topic}`, group: `${consumerGroup}.${topic}` }
-    : { name, group: consumerGroup }
+  const own = several ? `${group}.${topic}` : group
+  const topicPrefix = own.replaceAll(/[^a-zA-Z0-9._-]/g, '_')
+  const longest = deadLetterStateTopic(topicPrefix)
+  if (!TOPIC.test(longest)) {
+    compilation.error(
+      { resource, path: ['spec', 'topics'] },
+      `its dead letters would need the topic ${longest}, which is longer than Kafka's 249 characters; use a shorter consumerGroup`,
+    )
+  }
+  return {
+    name: several ? `${name}.${topic}` : name,
+    group,
+    ...(topicPrefix === group ? {} : { topicPrefix }),
+  }
 }
 
 /** `ordered`, unless its field or the annotation of triggers says otherwise. */

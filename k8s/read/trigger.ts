@@ -56,7 +56,7 @@ function triggerOf(known: Known, compilation: Compilation): TriggerManifest | un
     compilation,
     at: within(at, 'subscriber'),
     replyTo: { kind: 'topic', topic: topic ?? '' },
-    reads: topic,
+    reads: topic === undefined ? [] : [topic],
     ...delivery,
   })
   const group = attempt(

@@ -57,18 +57,19 @@ export function membershipGroup(app: ObjectName): string {
   return checked(`millrace-${app.namespace}-${app.name}`, app)
 }
 
-export function deadLetterTopic(group: string): string {
-  return `${group}.dlq`
+/** `prefix`: of the trigger, see `topicPrefixOf`; its group, for nearly all. */
+export function deadLetterTopic(prefix: string): string {
+  return `${prefix}.dlq`
 }
 
 /** Remembers what became of dead letters: replayed, discarded, edited. Compacted, keyed by `ref`. */
-export function deadLetterStateTopic(group: string): string {
-  return `${group}.dlq.state`
+export function deadLetterStateTopic(prefix: string): string {
+  return `${prefix}.dlq.state`
 }
 
-/** Replayed dead letters, for the one trigger of this group. */
-export function retryTopic(group: string): string {
-  return `${group}.retry`
+/** Replayed dead letters, for the one trigger that has this prefix. */
+export function retryTopic(prefix: string): string {
+  return `${prefix}.retry`
 }
 
 /** What a deployment's processes have to agree on, such as paused triggers. Compacted. */

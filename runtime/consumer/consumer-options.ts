@@ -45,8 +45,8 @@ export interface ConsumerOptions extends TriggerSet {
   /** A person paused the trigger, or ended its pause. */
   setPaused: (trigger: TriggerManifest, paused: boolean) => void
   names: {
-    /** Replayed events of a trigger's group. */
-    retryTopic: (group: string) => string
+    /** Replayed events of the trigger with this prefix, see `topicPrefixOf`. */
+    retryTopic: (prefix: string) => string
     /** The deployment's writer of transactions for one partition. */
     transactionalId: (at: TopicPartition) => string
     /** Where pauses are written down. */

@@ -9,7 +9,7 @@ import {
   type Membership,
 } from '../contract/broker.ts'
 import type { CursorState } from '../contract/cursor-state.ts'
-import { triggerName, type TriggerManifest } from '../contract/manifest.ts'
+import { topicPrefixOf, triggerName, type TriggerManifest } from '../contract/manifest.ts'
 import { within } from '../within.ts'
 import { pause } from '../backoff.ts'
 import { commitProgress } from './commits.ts'
@@ -253,7 +253,7 @@ export class Consumer {
   async #retryTopics(): Promise<RetryTopics> {
     const { broker, names } = this.#options
     const found = await broker.topics(
-      this.#set.triggers.map(({ group }) => names.retryTopic(group)),
+      this.#set.triggers.map((trigger) => names.retryTopic(topicPrefixOf(trigger))),
     )
     return new Map(found.map(({ topic, partitions }) => [topic, partitions]))
   }

@@ -8,7 +8,7 @@
  */
 import { partitionKey, type Assignment, type TopicPartition } from '../contract/broker.ts'
 import type { Event } from '../contract/event.ts'
-import type { TriggerManifest } from '../contract/manifest.ts'
+import { topicPrefixOf, type TriggerManifest } from '../contract/manifest.ts'
 import type { OwnedPartitionOptions, RetryTopics } from './consumer-options.ts'
 import type { Cursor } from './cursor.ts'
 import { Dedupe } from './dedupe.ts'
@@ -185,7 +185,7 @@ export class OwnedPartition {
   async openRetries(retryTopics: RetryTopics, places: Places = NO_PLACES): Promise<void> {
     const { broker, triggers, names } = this.#options
     for (const trigger of triggers()) {
-      const topic = names.retryTopic(trigger.group)
+      const topic = names.retryTopic(topicPrefixOf(trigger))
       if (trigger.topic !== this.#at.topic) continue
       if (this.#at.partition >= (retryTopics.get(topic) ?? 0)) continue
       if (this.#hasRetries(trigger)) continue

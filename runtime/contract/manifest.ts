@@ -58,6 +58,11 @@ export interface TriggerManifest {
   /** The broker's topic and the trigger's consumer group; `runtime/broker/names.ts` computes them. */
   topic: string
   group: string
+  /**
+   * What its own topics are called after (`{topicPrefix}.dlq`, `.retry`); none: its group. Triggers that
+   * share a group, as those of one KafkaSource with several topics do, have one each.
+   */
+  topicPrefix?: string
   /** All of them must pass; empty passes everything. */
   filters: Filter[]
   ordering: Ordering
@@ -82,6 +87,14 @@ export interface TriggerManifest {
 /** `namespace/name`, under which people, logs and metrics know a trigger. */
 export function triggerName(trigger: Pick<TriggerManifest, 'namespace' | 'name'>): string {
   return `${trigger.namespace}/${trigger.name}`
+}
+
+/** What the topics of its dead letters and of its replayed events are called after. */
+export function topicPrefixOf({
+  topicPrefix,
+  group,
+}: Pick<TriggerManifest, 'topicPrefix' | 'group'>): string {
+  return topicPrefix ?? group
 }
 
 export interface FunctionManifest {

@@ -3,12 +3,17 @@
  * an author who fixes one line at a time runs the build once for each.
  */
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
-import { quarantineTopic } from '../broker/names.ts'
+import { deadLetterTopic, quarantineTopic } from '../broker/names.ts'
 import { type ErrorCode, isMillraceError, MillraceError } from '../errors.ts'
 import { parseDuration } from './duration.ts'
 import { attributesProblems, filterProblems } from './filter-check.ts'
 import { plainFilters } from './filter-compat.ts'
-import { triggerName, type FunctionManifest, type TriggerManifest } from './manifest.ts'
+import {
+  topicPrefixOf,
+  triggerName,
+  type FunctionManifest,
+  type TriggerManifest,
+} from './manifest.ts'
 import { subscriberName } from './subscriber.ts'
 import { type FunctionManifestPart, triggerIdentity, withDefaults } from './metadata-defaults.ts'
 import { FunctionMetadata } from './metadata.ts'
@@ -53,7 +58,7 @@ export function checkMetadata(raw: unknown, where: MetadataOrigin): FunctionMani
 
 /**
  * Refuses (`FN_NAME_CLASH`, all clashes in one message) functions of one name, triggers that would
- * share one consumer group, and brokers that would share one topic: `a-b/c` and `a/b-c` do.
+ * share one consumer group but those of one KafkaSource, and brokers that would share one topic: `a-b/c` and `a/b-c` do.
  */
 export function checkNames(
   functions: ReadonlyArray<Pick<FunctionManifest, 'name' | 'file' | 'triggers'>>,
@@ -76,13 +81,14 @@ export function checkTriggerNames(triggers: readonly TriggerManifest[]): void {
 
 function claimTriggers(triggers: readonly TriggerManifest[], names: Claims): void {
   for (const trigger of triggers) {
-    const { group, subscriber, declaredIn } = trigger
+    const { group, topicPrefix, wrap, subscriber, declaredIn } = trigger
     const where = declaredIn === undefined ? '' : ` (${declaredIn})`
     const to = subscriber.kind === 'function' ? 'function ' : ''
-    names.claim(
-      `consumer group ${group}`,
-      `trigger ${triggerName(trigger)} of ${to}${subscriberName(subscriber)}${where}`,
-    )
+    const owner = `trigger ${triggerName(trigger)} of ${to}${subscriberName(subscriber)}${where}`
+    const isShared = topicPrefix !== undefined && wrap !== undefined
+    const source = isShared ? `KafkaSource ${triggerName(wrap)}${where}` : undefined
+    if (!names.claim(`consumer group ${group}`, source ?? owner, source)) continue
+    names.claim(`dead-letter topic ${deadLetterTopic(topicPrefixOf(trigger))}`, owner)
   }
   for (const [broker, topic] of new Map(triggers.map((one) => [one.broker, one.topic]))) {
     names.claim(`topic ${topic}`, `broker ${broker}`)
@@ -94,10 +100,13 @@ class Claims {
   readonly #owners = new Map<string, string>()
   readonly #clashes = new Set<string>()
 
-  claim(name: string, owner: string): void {
+  /** Whether nobody had it, or only `sharer`. */
+  claim(name: string, owner: string, sharer?: string): boolean {
     const other = this.#owners.get(name)
     if (other === undefined) this.#owners.set(name, owner)
-    else this.#clashes.add(`${other} and ${owner} would share the ${name}; rename one of them`)
+    if (other === undefined || other === sharer) return true
+    this.#clashes.add(`${other} and ${owner} would share the ${name}; rename one of them`)
+    return false
   }
 
   refuseClashes(): void {

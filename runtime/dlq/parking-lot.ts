@@ -5,7 +5,7 @@
 import { deadLetterTopic, retryTopic } from '../broker/names.ts'
 import type { Broker, TopicPartition } from '../contract/broker.ts'
 import type { Log } from '../contract/log-access.ts'
-import { triggerName, type TriggerManifest } from '../contract/manifest.ts'
+import { topicPrefixOf, triggerName, type TriggerManifest } from '../contract/manifest.ts'
 import type { KeptLetter, LetterFate, ParkingLot } from '../contract/parking.ts'
 import { DEAD_LETTER_HEADERS, headerText } from './headers.ts'
 import { inOriginOrder, type Letter } from './letter.ts'
@@ -25,13 +25,14 @@ export interface ParkingLotOptions {
 
 export function createParkingLot(options: ParkingLotOptions): ParkingLot {
   const { log, trigger } = options
-  const states = new LetterStates(log.reader, trigger.group)
+  const prefix = topicPrefixOf(trigger)
+  const states = new LetterStates(log.reader, prefix)
   return {
     load: async () => {
       await states.refresh()
       const onTheWay = await sentLetters(options)
       const kept: Letter[] = []
-      for await (const letter of lettersOf(log.reader, deadLetterTopic(trigger.group))) {
+      for await (const letter of lettersOf(log.reader, deadLetterTopic(prefix))) {
         if (letter.key === null || !isOwn(letter, options)) continue
         if (states.of(letter.ref) === undefined || onTheWay.has(letter.ref)) kept.push(letter)
       }
@@ -80,7 +81,7 @@ function fateOf(states: LetterStates, ref: string): LetterFate {
 /** Letters whose event was sent back and is not finished. */
 async function sentLetters(options: ParkingLotOptions): Promise<Set<string>> {
   const { log, trigger, partition, broker } = options
-  const topic = retryTopic(trigger.group)
+  const topic = retryTopic(topicPrefixOf(trigger))
   const [info] = await log.reader.topics([topic])
   if (info === undefined || partition >= info.partitions) return new Set()
   const at: TopicPartition = { topic, partition }

@@ -8,7 +8,7 @@ import { closedText, closeLetters, type Skipped } from './close-letters.ts'
 import { inOriginOrder, type Letter } from './letter.ts'
 import { retryRecord, type RetryTopic } from './retry-record.ts'
 import { selectLetters, type LetterGroup, type Selection } from './select.ts'
-import { groupOf, type LetterStates } from './states.ts'
+import { prefixOf, type LetterStates } from './states.ts'
 
 export interface ReplayOptions {
   /** At most so many events a second. Default: as fast as it goes. */
@@ -76,7 +76,7 @@ async function replayGroup(
 async function ensureRetryTopic(log: Log, topic: string, letter: Letter): Promise<RetryTopic> {
   const origin = letter.origin?.topic
   const [info] = origin === undefined ? [] : await log.reader.topics([origin])
-  return log.writer.ensureTopic(retryTopic(groupOf(topic)), {
+  return log.writer.ensureTopic(retryTopic(prefixOf(topic)), {
     ...(info === undefined ? {} : { partitions: info.partitions }),
     config: { 'max.message.bytes': String(MAX_MESSAGE_BYTES) },
   })

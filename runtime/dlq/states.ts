@@ -1,5 +1,5 @@
 /**
- * What became of the dead letters of one group, read from its state topic.
+ * What became of the dead letters of one trigger, read from its state topic.
  *
  * Who changes a state says where the topic ended when it looked (`Transaction.expect`), so that of two
  * operators who decide on the same letter at once only one succeeds.
@@ -19,9 +19,9 @@ export class LetterStates {
   /** Read up to here; undefined while the topic is not there. */
   #end: number | undefined
 
-  constructor(reader: LogReader, group: string) {
+  constructor(reader: LogReader, prefix: string) {
     this.#reader = reader
-    this.#topic = deadLetterStateTopic(group)
+    this.#topic = deadLetterStateTopic(prefix)
   }
 
   /** Undefined for an open letter. */
@@ -77,17 +77,17 @@ export class LetterStates {
   }
 }
 
-/** The states of the group whose dead letters this topic holds, as of now. */
+/** The states of the dead letters that this topic holds, as of now. */
 export async function statesOf(reader: LogReader, topic: string): Promise<LetterStates> {
-  const states = new LetterStates(reader, groupOf(topic))
+  const states = new LetterStates(reader, prefixOf(topic))
   await states.refresh()
   return states
 }
 
 const SUFFIX = deadLetterTopic('')
 
-/** The group whose dead letters the topic holds. */
-export function groupOf(topic: string): string {
+/** What the topics of that trigger are called after whose dead letters the topic holds. */
+export function prefixOf(topic: string): string {
   return topic.slice(0, -SUFFIX.length)
 }
 

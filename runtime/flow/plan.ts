@@ -70,8 +70,9 @@ function asTrigger(
   source: TriggerManifest,
   own: Pick<TriggerManifest, 'namespace' | 'name' | 'delivery' | 'subscriber'>,
 ): TriggerManifest {
-  const { broker, topic, group, ordering, concurrency, startFrom } = source
-  return { broker, topic, group, filters: [], ordering, concurrency, startFrom, ...own }
+  const { broker, topic, group, topicPrefix, ordering, concurrency, startFrom } = source
+  const place = { broker, topic, group, ...(topicPrefix === undefined ? {} : { topicPrefix }) }
+  return { ...place, filters: [], ordering, concurrency, startFrom, ...own }
 }
 
 /** Whether the same follows from a trigger with these flows as with those. */

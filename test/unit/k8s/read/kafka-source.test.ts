@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { topologyOf } from '../../../../runtime/topology.ts'
 import { annotation, compiled, ref, resourceText } from '../../../support/resources.ts'
 
 function source(spec: string, more = ''): string {
@@ -59,19 +60,58 @@ describe('a KafkaSource', () => {
     assert.equal(group, 'knative-kafka-source-events-k')
   })
 
-  it('has a trigger for each of several topics', () => {
-    const { topology, notes } = compiled(source(PLAIN.replace('[Orders_v1]', '[a, b, a]')))
-    assert.deepEqual(
-      topology.triggers.map(({ name, topic, group }) => [name, topic, group]),
-      [
-        ['k.a', 'a', 'my-group.a'],
-        ['k.b', 'b', 'my-group.b'],
-      ],
+  it('has a trigger for each of several topics, and one group for all of them', () => {
+    const { topology, errors, notes } = compiled(source(PLAIN.replace('[Orders_v1]', '[a, b, a]')))
+    assert.deepEqual([errors, notes], [[], []])
+    const names = topology.triggers.map(({ name, topic, group, topicPrefix }) => {
+      return { name, topic, group, topicPrefix }
+    })
+    assert.deepEqual(names, [
+      { name: 'k.a', topic: 'a', group: 'my-group', topicPrefix: 'my-group.a' },
+      { name: 'k.b', topic: 'b', group: 'my-group', topicPrefix: 'my-group.b' },
+    ])
+    // Joined with the functions they are checked once more.
+    assert.deepEqual(topologyOf([], topology).triggers, topology.triggers)
+  })
+
+  it('has one topic where it names the same one twice', () => {
+    const { name, topicPrefix } = compiled(source(PLAIN.replace('[Orders_v1]', '[a, a]'))).trigger(
+      'k',
+    )
+    assert.deepEqual([name, topicPrefix], ['k', undefined])
+  })
+
+  it('calls its dead letters as Kafka can, whatever its group is called', () => {
+    const spec = PLAIN.replace('my-group', '"shop/orders: all"')
+    const { group, topicPrefix } = compiled(source(spec)).trigger('k')
+    assert.deepEqual([group, topicPrefix], ['shop/orders: all', 'shop_orders__all'])
+    assert.match(
+      compiled(source(PLAIN.replace('my-group', 'g'.repeat(240)))).errors.join(),
+      /^f\.yaml:8: spec\.topics: its dead letters would need the topic g+\.dlq\.state, which is longer/,
+    )
+  })
+
+  it('shares its group and the names of its dead letters with no other source', () => {
+    const errors = (more: string): string =>
+      compiled(
+        source(PLAIN.replace('[Orders_v1]', '[a, b]')) + source(more).replace('name: k', 'name: l'),
+      ).errors.join()
+    assert.match(
+      errors(PLAIN.replace('[Orders_v1]', '[c, d]')),
+      /would share the consumer group my-group with KafkaSource events\/k \(f\.yaml:2\); rename/,
     )
     assert.match(
-      notes.join(),
-      /^f\.yaml:8: spec\.topics: each topic has a trigger and a group of its/,
+      errors(PLAIN.replace('my-group', 'my-group.a')),
+      /would share the dead-letter topic my-group\.a\.dlq with KafkaSource events\/k\.a \(f\.yaml:2\)/,
     )
+  })
+
+  it('may not send events on to any topic that it reads', () => {
+    const { errors } = compiled(
+      resourceText('Broker', 'b', '  {}') +
+        source(`  topics: [a, knative-broker-events-b]\n  sink: ${ref('Broker', 'b')}`),
+    )
+    assert.match(errors.join(), /spec\.sink: is where the events come from/)
   })
 
   it("may read a broker's topic, and one topic may have several sources", () => {
