@@ -33,10 +33,12 @@ export class LiveResources {
     this.#projectDir = projectDir
   }
 
-  /** Whether there is no build, and need not be one since resources were given. */
+  /** Whether there is no build, and need not be one: files, or a cluster, say what is served. */
   async isAlone(): Promise<boolean> {
-    if (this.paths.length === 0) return false
-    return !(await isThere(this.#projectDir, this.#config.build, MANIFEST_FILE))
+    const { build, resourcesFrom, role } = this.#config
+    const isCluster = resourcesFrom === 'cluster' || role.includes('controller')
+    if (this.paths.length === 0 && !isCluster) return false
+    return !(await isThere(this.#projectDir, build, MANIFEST_FILE))
   }
 
   /**

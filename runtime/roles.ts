@@ -8,6 +8,7 @@ import type { Broker } from './contract/broker.ts'
 import type { Logger } from './contract/log.ts'
 import type { FunctionManifest } from './contract/manifest.ts'
 import { EMPTY_TOPOLOGY, type Topology } from './contract/topology.ts'
+import { MillraceError } from './errors.ts'
 import { TopologyFollower } from './follow-topology.ts'
 
 type Roles = Config['role']
@@ -46,7 +47,10 @@ export async function openClusterParts(options: ClusterPartsOptions): Promise<Cl
           namespace,
           app,
           log,
-          apply: async (topology) => void (await options.apply(topology)),
+          apply: async (topology) => {
+            refuseWithoutFunctions(topology, options)
+            await options.apply(topology)
+          },
         })
       : undefined
   return {
@@ -59,6 +63,31 @@ export async function openClusterParts(options: ClusterPartsOptions): Promise<Cl
       await follower?.close()
     },
   }
+}
+
+/**
+ * Events for functions would wait here while the process calls itself ready: it has been given another
+ * build than the controller, none. Throws `FN_MANIFEST_INVALID`.
+ */
+function refuseWithoutFunctions(
+  topology: Topology,
+  { functions, config }: Pick<ClusterPartsOptions, 'functions' | 'config'>,
+): void {
+  if (functions.length > 0 || !config.role.includes('worker')) return
+  const named = functionsOf(topology)
+  if (named.length === 0) return
+  throw new MillraceError(
+    'FN_MANIFEST_INVALID',
+    `it leads to ${named.length === 1 ? 'the function' : 'the functions'} ${named.join(', ')}, and there is no function in ${config.build}; give this process the controller's build`,
+  )
+}
+
+function functionsOf({ triggers, flows }: Topology): string[] {
+  const destinations = [...triggers, ...flows.flatMap((flow) => flow.steps)].flatMap(
+    ({ subscriber, reply, deadLetterSink }) => [subscriber, reply, deadLetterSink],
+  )
+  const names = destinations.flatMap((one) => (one?.kind === 'function' ? [one.name] : []))
+  return [...new Set(names)].toSorted()
 }
 
 /** Loaded only here: the Kubernetes client takes longer to load than everything else together. */

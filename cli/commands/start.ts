@@ -56,6 +56,10 @@ export async function startProject(
   }
   const declared = await resources.load()
   const withoutBuild = await resources.isAlone()
+  if (withoutBuild) {
+    // Nobody should find out from a Service's log that the build was left out.
+    say(`no build in ${config.build}: no functions run, a ref to a Service is its address`)
+  }
   const [{ startRuntime }, { createLogger }] = await Promise.all([
     import('../../runtime/start.ts'),
     import('../../runtime/telemetry/log.ts'),

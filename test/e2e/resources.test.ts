@@ -7,6 +7,7 @@ import { adminClient } from '../../runtime/admin/client.ts'
 import { decodeRecord } from '../../runtime/codec/record.ts'
 import { eventually } from '../support/eventually.ts'
 import { post } from '../support/http-post.ts'
+import { startSubscriber } from '../support/http-subscriber.ts'
 import { project, type RunningRuntime } from '../support/project.ts'
 
 /** Replies with what it is called by. */
@@ -139,10 +140,13 @@ describe('fn start -f', () => {
       await symlink(version, join(mounted, '..data_tmp'))
       await rename(join(mounted, '..data_tmp'), join(mounted, '..data'))
     }
-    await fill('..v1', BROKER)
+    const echo = await startSubscriber(t, (response) => response.writeHead(204).end())
+    await fill('..v1', trigger('first', 'one'))
     await symlink(join('..data', 'triggers.yaml'), join(mounted, 'triggers.yaml'))
-    const runtime = await p.start(['-f', 'mounted'])
+    const runtime = await p.start(['-f', 'mounted', '--services', `shop/echo=${echo.url}`])
+    assert.match(runtime.output(), /^no build in .*: no functions run/m)
     assert.equal(await send(runtime.ingress, 'one', 'e1'), 202)
+    await eventually(() => echo.received.length === 1, 'the service has e1')
     await fill('..v2', BROKER.replace('orders', 'bills'))
     await eventually(
       () => runtime.output().includes('brokers added shop/bills; brokers removed shop/orders'),
