@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { busy, tooLarge } from './body.ts'
 import { refuse, type Refusal } from './answers.ts'
 import type { ByteBudget } from './byte-budget.ts'
+import { channelOfHost } from './channel-host.ts'
 
 export interface GateOptions {
   topicOf(namespace: string, broker: string): string | undefined
@@ -39,9 +40,7 @@ export function admit(
     refuse(reply, { code: 'FN_INGRESS_DRAINING', message: 'this runtime is stopping; send again' })
     return undefined
   }
-  // A path that matches no route has neither.
-  const { namespace = '', broker = '' } = request.params as Record<string, string>
-  const topic = options.topicOf(namespace, broker)
+  const topic = topicFor(request, options)
   if (topic === undefined) {
     refuse(reply, unknownPath(options.brokers()))
     return undefined
@@ -68,6 +67,15 @@ export function admit(
   if (refusal === undefined) return { topic, maxBodyBytes }
   refuse(reply, refusal)
   return undefined
+}
+
+/** By its path, or by its host where the path is `/`. */
+function topicFor(request: FastifyRequest, options: GateOptions): string | undefined {
+  if (request.is404) return undefined
+  const { namespace, broker } = request.params as Record<string, string>
+  if (namespace !== undefined && broker !== undefined) return options.topicOf(namespace, broker)
+  const channel = channelOfHost(request.headers.host)
+  return channel && options.topicOf(channel.namespace, channel.broker)
 }
 
 function refusalOfPost(

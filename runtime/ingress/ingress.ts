@@ -1,6 +1,6 @@
 /**
  * CloudEvents over HTTP: `POST /{namespace}/{broker}`, as Knative's broker ingress takes them
- * (knative/specs, data plane, "Event ingress"), binary, structured and batched.
+ * (knative/specs, data plane, "Event ingress"), or `POST /` at a channel's host; binary, structured and batched.
  *
  * 202 says that every event of the request is durable. Any other answer says that none was promised:
  * after 503 some may be in the log all the same (a batch of which a part failed, an answer of the log
@@ -181,6 +181,7 @@ function addRoute(app: FastifyInstance, options: IngressOptions, state: State): 
     if (!app.supportedMethods.includes(method)) app.addHttpMethod(method)
   }
   app.all('/:namespace/:broker', take)
+  app.all('/', take)
 }
 
 function drain(state: State): Promise<void> {

@@ -8,6 +8,7 @@ import { decodeRecord } from '../../runtime/codec/record.ts'
 import { eventually } from '../support/eventually.ts'
 import { post } from '../support/http-post.ts'
 import { startSubscriber } from '../support/http-subscriber.ts'
+import { EVENT_HEADERS, send as sendAs } from '../support/ingress-fixture.ts'
 import { project, type RunningRuntime } from '../support/project.ts'
 
 /** Replies with what it is called by. */
@@ -39,6 +40,19 @@ spec:
   subscriber: { ref: { apiVersion: serving.knative.dev/v1, kind: Service, name: echo } }
 `
 }
+
+const CHANNEL = `---
+apiVersion: messaging.knative.dev/v1beta1
+kind: KafkaChannel
+metadata: { name: parts, namespace: shop }
+---
+apiVersion: messaging.knative.dev/v1
+kind: Subscription
+metadata: { name: parts-to-echo, namespace: shop }
+spec:
+  channel: { apiVersion: messaging.knative.dev/v1beta1, kind: KafkaChannel, name: parts }
+  subscriber: { ref: { apiVersion: v1, kind: Service, name: echo } }
+`
 
 async function send(ingress: string, type: string, id: string): Promise<number> {
   const body = JSON.stringify({ specversion: '1.0', id, source: '/e2e', type })
@@ -141,13 +155,19 @@ describe('fn start -f', () => {
       await rename(join(mounted, '..data_tmp'), join(mounted, '..data'))
     }
     const echo = await startSubscriber(t, (response) => response.writeHead(204).end())
-    await fill('..v1', trigger('first', 'one'))
+    await fill('..v1', trigger('first', 'one') + CHANNEL)
     await symlink(join('..data', 'triggers.yaml'), join(mounted, 'triggers.yaml'))
     const runtime = await p.start(['-f', 'mounted', '--services', `shop/echo=${echo.url}`])
     assert.match(runtime.output(), /^no build in .*: no functions run/m)
     assert.equal(await send(runtime.ingress, 'one', 'e1'), 202)
     await eventually(() => echo.received.length === 1, 'the service has e1')
-    await fill('..v2', BROKER.replace('orders', 'bills'))
+    const port = Number(new URL(runtime.ingress).port)
+    const toChannel = (host: string): Promise<{ status: number }> =>
+      sendAs(port, { path: '/', headers: { ...EVENT_HEADERS, host } })
+    assert.equal((await toChannel('parts-kn-channel.shop.svc.cluster.local')).status, 202)
+    assert.equal((await toChannel('other-kn-channel.shop.svc.cluster.local')).status, 404)
+    await eventually(() => echo.received.length === 2, 'the service has what went to the channel')
+    await fill('..v2', BROKER.replace('orders', 'bills') + CHANNEL)
     await eventually(
       () => runtime.output().includes('brokers added shop/bills; brokers removed shop/orders'),
       'the change is told',

@@ -227,3 +227,26 @@ test('a port in use is refused with what to do next', async (t) => {
     return true
   })
 })
+
+test("a channel's host takes events at the root, answers the prober, and loses to a broker's path", async (t) => {
+  const log = new OpenLog()
+  const names: string[] = []
+  const { port } = await startIngress(t, log, {
+    topicOf: (namespace, broker) => {
+      names.push(`${namespace}/${broker}`)
+      return `${namespace}.${broker}`
+    },
+  })
+  const host = 'orders-kn-channel.events.svc.cluster.local'
+  const at = (path: string, method = 'POST', headers: Record<string, string> = EVENT_HEADERS) =>
+    send(port, { path, method, headers: { ...headers, host } })
+  assert.equal((await at('/')).status, 202)
+  assert.equal((await at('/?trace=1')).status, 202)
+  assert.equal((await at('/events/other')).status, 202)
+  assert.deepEqual(names, ['events/orders-kn-channel', 'events/orders-kn-channel', 'events/other'])
+  assert.equal(log.records[0]?.topic, 'events.orders-kn-channel')
+  const probe = await at('/', 'GET', { 'k-network-hash': 'a1' })
+  assert.deepEqual([probe.status, probe.headers['k-network-hash']], [200, 'a1'])
+  assert.equal((await at('/', 'PUT')).status, 405)
+  assert.equal((await at('/', 'OPTIONS')).status, 200)
+})
