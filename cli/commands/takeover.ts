@@ -1,6 +1,13 @@
 /** `fn takeover`: a trigger's progress from Knative's Kafka broker to Millrace, or back. */
 import type { Command } from 'commander'
-import { membershipGroup, parseObjectName, triggerGroup } from '../../runtime/broker/names.ts'
+import {
+  channelTopic,
+  membershipGroup,
+  parseObjectName,
+  subscriptionGroup,
+  triggerGroup,
+  type ObjectName,
+} from '../../runtime/broker/names.ts'
 import type { Config } from '../../runtime/config/schema.ts'
 import type { Broker } from '../../runtime/contract/broker.ts'
 import { triggerName, type TriggerManifest } from '../../runtime/contract/manifest.ts'
@@ -8,7 +15,7 @@ import { MillraceError } from '../../runtime/errors.ts'
 import { configOf, defineCommand, readInput, withConfigFlags } from '../command.ts'
 import { EXIT, print, say } from '../output.ts'
 import { plan, type Handover, type PlannedMove } from '../takeover/plan.ts'
-import { readStatusFile, type KnativeTrigger } from '../takeover/status-file.ts'
+import { HOW_TO_GET, readStatusFile, type KnativeTrigger } from '../takeover/status-file.ts'
 import { builtTriggers } from '../triggers.ts'
 
 interface TakeoverOptions extends Record<string, unknown> {
@@ -24,11 +31,8 @@ export function takeoverCommand(): Command {
     "go on where Knative's Kafka broker stopped, or give back",
   )
   withConfigFlags(command, ['brokers', 'namespace', 'app', 'build'])
-    .argument('[trigger...]', 'namespace/name; default: all Kafka triggers of the file')
-    .requiredOption(
-      '--from-status <file>',
-      'what kubectl get broker,trigger -A -o yaml says; - is standard input',
-    )
+    .argument('[trigger...]', 'namespace/name, of a Subscription too; default: all of the file')
+    .requiredOption('--from-status <file>', `what ${HOW_TO_GET} says; - is standard input`)
     .option('--back', "from Millrace to Knative's groups", false)
     .option('--force', 'also where events will run twice', false)
     .option('--json', 'one JSON object a line', false)
@@ -62,13 +66,20 @@ async function takeOver(
   return EXIT.done
 }
 
-/** Ours by the build in this folder, else by the names that Millrace gives. */
 function handoverOf(
   knative: KnativeTrigger,
   built: readonly TriggerManifest[],
   back: boolean,
 ): Handover {
-  const { name, topic } = knative
+  const { name, topic, channel } = knative
+  const kind = channel === undefined ? 'trigger' : 'subscription'
+  const group = channel === undefined ? ofTrigger(knative, built) : ofStep(knative, channel)
+  const [from, to] = back ? [group, knative.group] : [knative.group, group]
+  return { trigger: name, kind, topic, from, to, back }
+}
+
+/** Our group: by the build in this folder, else by the names that Millrace gives. */
+function ofTrigger({ name, topic }: KnativeTrigger, built: readonly TriggerManifest[]): string {
   const ours = built.find((one) => triggerName(one) === name)
   if (ours !== undefined && ours.topic !== topic) {
     throw new MillraceError(
@@ -77,9 +88,19 @@ function handoverOf(
         'give the broker the same topic first. Nothing was moved',
     )
   }
-  const group = ours?.group ?? triggerGroup(parseObjectName(name, 'trigger'))
-  const [from, to] = back ? [group, knative.group] : [knative.group, group]
-  return { trigger: name, topic, from, to, back }
+  return ours?.group ?? triggerGroup(parseObjectName(name, 'trigger'))
+}
+
+/** As for a Subscription, or a step of a flow, whose YAML has no UID. */
+function ofStep({ name, topic }: KnativeTrigger, channel: ObjectName): string {
+  const ours = channelTopic(channel)
+  if (topic !== ours) {
+    throw new MillraceError(
+      'FN_CLI_REFUSED',
+      `subscription ${name}: Knative's channel is on topic ${topic}, and Millrace reads ${ours} for it; let Knative handle what that holds first. Nothing was moved`,
+    )
+  }
+  return subscriptionGroup(channel, parseObjectName(name, 'subscription').name)
 }
 
 /** While it runs it commits to groups that have no members, and nothing would keep the two apart. */

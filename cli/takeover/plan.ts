@@ -10,6 +10,8 @@ import { MillraceError } from '../../runtime/errors.ts'
 export interface Handover {
   /** `namespace/name`. */
   trigger: string
+  /** What it is in Knative. */
+  kind: 'trigger' | 'subscription'
   topic: string
   from: string
   to: string
@@ -27,13 +29,13 @@ type Log = Pick<Broker, 'topics' | 'committed' | 'hasMembers'>
 
 /** Throws `FN_CLI_REFUSED` where moving would lose events or run some twice; `force` accepts the latter. */
 export async function plan(log: Log, handover: Handover, force: boolean): Promise<PlannedMove> {
-  const { trigger, topic, from, to } = handover
+  const { trigger, kind, topic, from, to } = handover
   for (const group of new Set([from, to])) {
     if (await log.hasMembers(group)) throw refused(handover, membersOf(handover, group))
   }
   const [info] = await log.topics([topic])
   if (info === undefined) {
-    throw new MillraceError('FN_CLI_NOT_FOUND', `trigger ${trigger}: there is no topic ${topic}`)
+    throw new MillraceError('FN_CLI_NOT_FOUND', `${kind} ${trigger}: there is no topic ${topic}`)
   }
   const partitions = Array.from({ length: info.partitions }, (_, partition) => ({
     topic,
@@ -41,7 +43,7 @@ export async function plan(log: Log, handover: Handover, force: boolean): Promis
   }))
   const offsets = await log.committed(from, partitions)
   if (offsets.every(({ offset }) => offset === undefined)) {
-    const why = `group ${from} has committed nothing for topic ${topic}, so there is nothing to go on from; look at the status of the trigger`
+    const why = `group ${from} has committed nothing for topic ${topic}, so there is nothing to go on from; look at the status of the ${kind}`
     throw refused(handover, why)
   }
   if (handover.back && !force) requireDrained(handover, offsets)
@@ -55,10 +57,12 @@ export async function plan(log: Log, handover: Handover, force: boolean): Promis
   return { ...handover, offsets, commits }
 }
 
-function membersOf({ back }: Handover, group: string): string {
+function membersOf({ back, kind }: Handover, group: string): string {
+  const instead =
+    kind === 'trigger' ? ', or delete the Trigger after its status was saved' : ' (of channels)'
   const whose = back
-    ? 'Knative must not run the trigger yet: scale the dispatcher to 0'
-    : 'Knative still runs the trigger: scale the dispatcher to 0, or delete the Trigger after its status was saved'
+    ? `Knative must not run the ${kind} yet: scale the dispatcher to 0`
+    : `Knative still runs the ${kind}: scale the dispatcher to 0${instead}`
   return `group ${group} has members. ${whose}, and wait until the group is empty (about 10 s)`
 }
 
@@ -103,6 +107,6 @@ function commitOf({ topic, partition }: CommittedOffset, offset: number): Offset
   return { topic, partition, offset }
 }
 
-function refused({ trigger }: Handover, why: string): MillraceError {
-  return new MillraceError('FN_CLI_REFUSED', `trigger ${trigger}: ${why}. Nothing was moved`)
+function refused({ trigger, kind }: Handover, why: string): MillraceError {
+  return new MillraceError('FN_CLI_REFUSED', `${kind} ${trigger}: ${why}. Nothing was moved`)
 }

@@ -1,21 +1,25 @@
 /**
- * What `kubectl get broker,trigger -A -o yaml` says of consumer groups and topics. Knative writes both into
- * status annotations, and only these count: its naming has changed over time and can be configured.
+ * What `kubectl get broker,trigger,kafkachannel,subscription -A -o yaml` says of consumer groups and topics.
+ * Knative writes topics and the groups of triggers into status annotations, and only these count: its naming
+ * has changed over time and can be configured. The group of a Subscription is nowhere but in its UID.
  */
 import { parseAllDocuments } from 'yaml'
+import { subscriptionGroup, type ObjectName } from '../../runtime/broker/names.ts'
 import { MillraceError } from '../../runtime/errors.ts'
 
-/** A trigger as Knative runs it. */
+/** A trigger as Knative runs it, or a Subscription of a KafkaChannel. */
 export interface KnativeTrigger {
   /** `namespace/name`. */
   name: string
   group: string
   topic: string
+  /** Of a Subscription. */
+  channel?: ObjectName
 }
 
 export interface StatusFile {
   triggers: KnativeTrigger[]
-  /** Triggers that are not Kafka's, with the reason. */
+  /** Those that are not Kafka's, with the reason. */
   skipped: string[]
 }
 
@@ -28,25 +32,39 @@ interface Resource {
     uid?: string
     annotations?: Record<string, string>
   }
-  spec?: { broker?: string; brokerRef?: { name?: string; namespace?: string } }
+  spec?: {
+    broker?: string
+    brokerRef?: { name?: string; namespace?: string }
+    channel?: { kind?: string; name?: string }
+  }
   status?: { annotations?: Record<string, string> }
   items?: Resource[]
 }
 
+const EVENTING = 'eventing.knative.dev/'
+const MESSAGING = 'messaging.knative.dev/'
 /** eventing-kafka-broker: `control-plane/pkg/kafka/{consumer_group,topic}.go`. */
 const GROUP = 'group.id'
 const TOPIC = 'default.topic'
 const EXTERNAL_TOPIC = 'kafka.eventing.knative.dev/external.topic'
 const BROKER_CLASS = 'eventing.knative.dev/broker.class'
+/** What prints such a file. */
+export const HOW_TO_GET = 'kubectl get broker,trigger,kafkachannel,subscription -A -o yaml'
 const KAFKA_CLASSES = new Set(['Kafka', 'KafkaNamespaced'])
 
 /** Throws `FN_CLI_USAGE` for what is no such file, or lacks what a takeover rests on. */
 export function readStatusFile(text: string, file: string): StatusFile {
   const resources = resourcesOf(text, file)
-  const brokers = new Map<string, Resource>()
-  for (const one of resources) if (isOf(one, 'Broker')) brokers.set(nameOf(one, file), one)
   const found: StatusFile = { triggers: [], skipped: [] }
-  for (const trigger of resources.filter((one) => isOf(one, 'Trigger'))) {
+  readTriggers(resources, file, found)
+  readSubscriptions(resources, file, found)
+  if (found.triggers.length + found.skipped.length > 0) return found
+  throw incomplete(file, 'it holds no Trigger and no Subscription')
+}
+
+function readTriggers(resources: readonly Resource[], file: string, found: StatusFile): void {
+  const brokers = named(resources, EVENTING, 'Broker', file)
+  for (const trigger of resources.filter((one) => isOf(one, EVENTING, 'Trigger'))) {
     const name = nameOf(trigger, file)
     const brokerName = brokerOf(trigger)
     const broker = brokers.get(brokerName)
@@ -64,8 +82,44 @@ export function readStatusFile(text: string, file: string): StatusFile {
       topic: topicOf(broker, brokerName, file),
     })
   }
-  if (found.triggers.length + found.skipped.length > 0) return found
-  throw incomplete(file, 'it holds no Trigger')
+}
+
+/** Those of flows are among them: Knative makes one for each step. */
+function readSubscriptions(resources: readonly Resource[], file: string, found: StatusFile): void {
+  const channels = named(resources, MESSAGING, 'KafkaChannel', file)
+  for (const subscription of resources.filter((one) => isOf(one, MESSAGING, 'Subscription'))) {
+    const name = nameOf(subscription, file)
+    const { namespace = '', uid } = subscription.metadata ?? {}
+    const { kind = 'Channel', name: channelName = '' } = subscription.spec?.channel ?? {}
+    const channel = { namespace, name: channelName }
+    // What backs a Channel has its name.
+    const backing = channels.get(`${namespace}/${channelName}`)
+    const topic = backing?.status?.annotations?.[TOPIC]
+    if (backing === undefined && kind !== 'KafkaChannel') {
+      found.skipped.push(`${name}: no KafkaChannel ${namespace}/${channelName} backs its ${kind}`)
+    } else if (backing === undefined) {
+      const what = `subscription ${name} is of KafkaChannel ${namespace}/${channelName}`
+      throw incomplete(file, `${what}, which is not in it`)
+    } else if (topic === undefined) {
+      const what = `KafkaChannel ${namespace}/${channelName}`
+      throw incomplete(file, `${what} has no status.annotations["${TOPIC}"]`)
+    } else if (!uid) {
+      throw incomplete(file, `subscription ${name} has no uid`)
+    } else {
+      // eventing-kafka-broker: `control-plane/pkg/reconciler/channel/v2/channelv2.go`, consumerGroup.
+      found.triggers.push({ name, group: subscriptionGroup(channel, uid), topic, channel })
+    }
+  }
+}
+
+function named(
+  resources: readonly Resource[],
+  api: string,
+  kind: string,
+  file: string,
+): Map<string, Resource> {
+  const own = resources.filter((one) => isOf(one, api, kind))
+  return new Map(own.map((one) => [nameOf(one, file), one]))
 }
 
 function resourcesOf(text: string, file: string): Resource[] {
@@ -82,8 +136,8 @@ function resourcesOf(text: string, file: string): Resource[] {
   return resources.filter((one) => typeof one === 'object' && one !== null)
 }
 
-function isOf({ kind, apiVersion = '' }: Resource, wanted: string): boolean {
-  return kind === wanted && apiVersion.startsWith('eventing.knative.dev/')
+function isOf({ kind, apiVersion = '' }: Resource, api: string, wanted: string): boolean {
+  return kind === wanted && apiVersion.startsWith(api)
 }
 
 function nameOf({ kind, metadata }: Resource, file: string): string {
@@ -117,6 +171,6 @@ function topicOf({ metadata, status }: Resource, name: string, file: string): st
 function incomplete(file: string, what: string): MillraceError {
   return new MillraceError(
     'FN_CLI_USAGE',
-    `${file} does not say enough: ${what}. Make it with: kubectl get broker,trigger -A -o yaml`,
+    `${file} does not say enough: ${what}. Make it with: ${HOW_TO_GET}`,
   )
 }

@@ -11,6 +11,7 @@ import { createLogger } from '../../../../runtime/telemetry/log.ts'
 
 const TAKE: Handover = {
   trigger: 'ns/t',
+  kind: 'trigger',
   topic: 'orders',
   from: 'knative',
   to: 'ours',

@@ -75,11 +75,62 @@ test('triggers of other broker classes are left out with the reason', () => {
   assert.match(skipped[0] ?? '', /events\/orders: broker .* is of class MTChannelBasedBroker/)
 })
 
+const CHANNEL = `
+apiVersion: messaging.knative.dev/v1beta1
+kind: KafkaChannel
+metadata: { namespace: events, name: chain-kn-sequence-0 }
+status: { annotations: { default.topic: knative-messaging-kafka.events.chain-kn-sequence-0 } }
+`
+const SUBSCRIPTION = `
+apiVersion: messaging.knative.dev/v1
+kind: Subscription
+metadata: { namespace: events, name: chain-kn-sequence-0, uid: 1c-bb }
+spec: { channel: { kind: KafkaChannel, name: chain-kn-sequence-0 } }
+`
+const STEP = {
+  name: 'events/chain-kn-sequence-0',
+  group: 'kafka.events.chain-kn-sequence-0.1c-bb',
+  topic: 'knative-messaging-kafka.events.chain-kn-sequence-0',
+  channel: { namespace: 'events', name: 'chain-kn-sequence-0' },
+}
+
+test('the group of a Subscription is known by its UID, the topic by its KafkaChannel', () => {
+  const texts = [BROKER, TRIGGER, SUBSCRIPTION, CHANNEL]
+  assert.deepEqual(readStatusFile(texts.join('---'), 's.yaml').triggers, [ORDERS, STEP])
+  const generic = SUBSCRIPTION.replace('kind: KafkaChannel', 'kind: Channel')
+  assert.deepEqual(readStatusFile(`${generic}---${CHANNEL}`, 's.yaml').triggers, [STEP])
+})
+
+test('a Subscription of a channel in memory is left out with the reason', () => {
+  const other = SUBSCRIPTION.replace('kind: KafkaChannel', 'kind: InMemoryChannel')
+  assert.deepEqual(readStatusFile(other, 's.yaml'), {
+    triggers: [],
+    skipped: [
+      'events/chain-kn-sequence-0: no KafkaChannel events/chain-kn-sequence-0 backs its InMemoryChannel',
+    ],
+  })
+})
+
 const INCOMPLETE: Array<[what: string, text: string, said: RegExp]> = [
   ['no YAML', '{ a: [', /s\.yaml is no YAML or JSON: /],
   ['nothing', '', /holds no Trigger/],
   ['text', 'hello', /holds no Trigger/],
-  ['no Trigger', BROKER, /holds no Trigger/],
+  ['no Trigger', BROKER, /holds no Trigger and no Subscription\. Make it with: kubectl get /],
+  [
+    'a Subscription of a KafkaChannel that is not in it',
+    SUBSCRIPTION,
+    /subscription events\/chain-kn-sequence-0 is of KafkaChannel events\/chain-kn-sequence-0, which/,
+  ],
+  [
+    'a KafkaChannel without a topic',
+    `${CHANNEL.replace('default.topic', 'other')}---${SUBSCRIPTION}`,
+    /KafkaChannel events\/chain-kn-sequence-0 has no status\.annotations\["default\.topic"\]/,
+  ],
+  [
+    'a Subscription without a UID',
+    `${CHANNEL}---${SUBSCRIPTION.replace(', uid: 1c-bb', '')}`,
+    /subscription events\/chain-kn-sequence-0 has no uid/,
+  ],
   ['a Trigger of a Broker that is not in it', TRIGGER, /of broker events\/kafka-broker, which is/],
   [
     'a Broker without a topic',
