@@ -8,7 +8,7 @@ import { attempt, specOf, within, type At, type Compilation, type Known } from '
 import { NO_RETRY } from './delivery-policy.ts'
 import { deliveryOf, type Delivery } from './delivery.ts'
 import { replyDestination, routeOf, type Route } from './destination.ts'
-import { channelBroker, channelOf } from './flow-names.ts'
+import { channelBroker, channelOf, isDurableEach } from './flow-names.ts'
 import { groupOf, refKindOf } from './kinds.ts'
 import { CONCURRENCY, orderingOf, sinkOf } from './trigger.ts'
 
@@ -41,7 +41,24 @@ export function compileChannels(compilation: Compilation): void {
 }
 
 export function compileSubscriptions(compilation: Compilation): void {
-  for (const known of compilation.of('Subscription')) compileSubscription(known, compilation)
+  for (const known of compilation.of('Subscription')) {
+    if (!isOfDurableFlow(known, compilation)) compileSubscription(known, compilation)
+  }
+}
+
+/**
+ * Knative's controller made it for a step that is a trigger of the same name here. With `durable: ends` it
+ * hands on what Knative left in the channel.
+ */
+function isOfDurableFlow({ resource, body }: Known, compilation: Compilation): boolean {
+  const owners = isRecord(body['metadata']) ? body['metadata']['ownerReferences'] : undefined
+  if (!Array.isArray(owners)) return false
+  return owners.filter(isRecord).some(({ apiVersion, kind, name }) => {
+    if (groupOf(String(apiVersion)) !== 'flows.knative.dev') return false
+    if (kind !== 'Sequence' && kind !== 'Parallel') return false
+    const flow = compilation.find(kind, resource.namespace, String(name))
+    return flow !== undefined && isDurableEach(flow)
+  })
 }
 
 function compileSubscription(known: Known, compilation: Compilation): void {

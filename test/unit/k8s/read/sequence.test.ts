@@ -16,6 +16,13 @@ const STEPS = `  steps:
       delivery: { retry: 2, backoffPolicy: linear, backoffDelay: PT1S, deadLetterSink: { uri: "http://dls" } }
   reply: ${ref('Broker', 'b')}`
 
+const OWNED = `  uid: 0a-1b
+  ownerReferences:
+    - { apiVersion: flows.knative.dev/v1, kind: Sequence, name: s, uid: 2c-3d, controller: true }
+`
+const SUBSCRIBED = `  channel: { apiVersion: messaging.knative.dev/v1beta1, kind: KafkaChannel, name: s-kn-sequence-0 }
+  subscriber: { uri: "http://one.example.com" }`
+
 describe('a Sequence', () => {
   it('is a flow in one process, whose steps reply into the next channel', () => {
     const { errors, trigger, flow } = compiled(sequence(STEPS) + START, { named: ['one'] })
@@ -178,6 +185,26 @@ describe('a Sequence', () => {
       `  steps: [{ uri: "http://a", delivery: { deadLetterSink: ${back('Sequence')} } }]`,
     )
     assert.match(compiled(dead).errors.join(), /deadLetterSink\.ref\.name: leads in a circle/)
+  })
+
+  it('stands for the Subscriptions that Knative made of it, with a topic between steps', () => {
+    const made = `${resourceText('KafkaChannel', 's-kn-sequence-0', '  numPartitions: 3', OWNED)}
+${resourceText('Subscription', 's-kn-sequence-0', SUBSCRIBED, OWNED)}`
+    const groups = (text: string): unknown[] => {
+      const { errors, topology } = compiled(text, { named: ['one'] })
+      assert.deepEqual(errors, [])
+      return topology.triggers.map(({ name, group }) => [name, group])
+    }
+    assert.deepEqual(groups(made + sequence(STEPS, DURABLE)), [
+      ['s-kn-sequence-0', 'kafka.events.s-kn-sequence-0.s-kn-sequence-0'],
+      ['s-kn-sequence-1', 'kafka.events.s-kn-sequence-1.s-kn-sequence-1'],
+    ])
+    // In one process it does not read the channels, so the Subscription hands on what they hold.
+    const left = [['s-kn-sequence-0', 'kafka.events.s-kn-sequence-0.0a-1b']]
+    assert.deepEqual(groups(made + sequence(STEPS)), left)
+    assert.deepEqual(groups(made), left)
+    const clash = made.replaceAll('flows.knative.dev/v1', 'apps/v1') + sequence(STEPS, DURABLE)
+    assert.match(compiled(clash, { named: ['one'] }).errors.join(), /would share the name events/)
   })
 
   it('says what is wrong with its steps', () => {
