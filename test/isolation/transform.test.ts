@@ -31,7 +31,7 @@ function only(result: WorkResult): { attributes: unknown; data: string | undefin
   return { attributes: reply.attributes, data: reply.data?.bytes.toString() }
 }
 
-describe('an EventTransform', { timeout: 300_000 }, () => {
+describe('an EventTransform', () => {
   it('gives the event that its expression makes of the whole event as JSON', async (t) => {
     const one = await opened(
       t,

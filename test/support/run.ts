@@ -34,7 +34,7 @@ const NEIGHBOURS: readonly Phase[] = [
 ]
 const NEIGHBOURS_FLAG = '--neighbours'
 /** A test or a suite that takes longer hangs. */
-const TEST_TIMEOUT_MS = 300_000
+const TEST_TIMEOUT_MS = 540_000
 /** A file that takes longer hangs, or its process does not end; it is killed with all that it started. */
 const FILE_LIMIT_MS = 600_000
 

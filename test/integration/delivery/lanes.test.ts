@@ -31,7 +31,7 @@ const FAILS = `
   }
 `
 
-describe('lanes', { timeout: 300_000 }, () => {
+describe('lanes', () => {
   it('run a hundred keys of a waiting handler at once, each key in order', async (t) => {
     const running = await RunningPipeline.open(t, WAITS, {
       concurrency: KEYS,
