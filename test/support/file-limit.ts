@@ -54,7 +54,7 @@ export class FileLimit {
   }
 
   #begin(file: string): void {
-    const timer = setTimeout(() => this.end(file), this.#options.limitMs)
+    const timer = setTimeout(() => this.end(file), this.#options.limitMs).unref()
     this.#files.set(file, { timer, running: [] })
   }
 
