@@ -4,14 +4,14 @@ import { randomUUID } from 'node:crypto'
 import { it } from 'node:test'
 import { forEachDriver, type DriverUnderTest } from '../support/drivers.ts'
 import { eventually } from '../support/eventually.ts'
-import { postBatch } from '../support/http-post.ts'
+import { postUntilGone } from '../support/http-post.ts'
 import { project, type Project } from '../support/project.ts'
 
 interface EventLine {
   event?: { id: string; type: string; causationid?: string; data: { n: number } }
 }
 
-const LONG_MS = 60_000
+const LONG_MS = 180_000
 
 function source(broker: string, body: string): string {
   return `
@@ -22,6 +22,11 @@ function source(broker: string, body: string): string {
     } satisfies FunctionMetadata
     export async function handler(event: CloudEvent<any>): Promise<any> { ${body} }
   `
+}
+
+function event(n: number): { id: string; data: unknown } {
+  const attributes = { specversion: '1.0', source: '/e2e', type: 'in', partitionkey: `k${n % 20}` }
+  return { ...attributes, id: `e${n}`, data: { n } }
 }
 
 /** Operator commands take the log, not how topics are made. */
@@ -57,27 +62,10 @@ forEachDriver('exactly once', (driver) => {
     let sent = 0
     for (let round = 0; round < 3; round++) {
       const runtime = await p.start([...driver.flags(), '--app', ns])
-      const load = (async () => {
-        for (;;) {
-          const batch = Array.from({ length: 100 }, () => ++sent)
-          try {
-            await postBatch(
-              `${runtime.ingress}/${broker}`,
-              batch.map((n) => ({
-                specversion: '1.0',
-                id: `e${n}`,
-                source: '/e2e',
-                type: 'in',
-                partitionkey: `k${n % 20}`,
-                data: { n },
-              })),
-            )
-          } catch {
-            return // the runtime is gone; what was not answered does not count
-          }
-          for (const n of batch) accepted.add(`e${n}`)
-        }
-      })()
+      const next = (): Array<{ id: string }> => Array.from({ length: 100 }, () => event(++sent))
+      const load = postUntilGone(`${runtime.ingress}/${broker}`, next, (batch) => {
+        for (const { id } of batch) accepted.add(id)
+      })
       await eventually(() => accepted.size > (round + 1) * 1_500, 'load flows', LONG_MS)
       assert.equal(await runtime.end('SIGKILL'), null)
       await load

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { it } from 'node:test'
 import { forEachDriver } from '../support/drivers.ts'
 import { eventually } from '../support/eventually.ts'
-import { post, postBatch } from '../support/http-post.ts'
+import { post, postBatch, postUntilGone } from '../support/http-post.ts'
 import { project, type Project } from '../support/project.ts'
 
 interface EventLine {
@@ -41,12 +41,14 @@ function fnSource(broker: string, body: string, metadata = ''): string {
   `
 }
 
+const LONG_MS = 180_000
 const TWO_ATTEMPTS = `delivery: { retry: 1, backoffDelay: 'PT0.01S' },`
 /** Enough time to fill its memory, on a busy machine too. */
 const HOG = `${TWO_ATTEMPTS} limits: { memoryMiB: 32, cpuMs: 30_000 },`
 
-function event(id: string, data: unknown = {}): object {
-  return { specversion: '1.0', id, source: '/e2e', type: 'in', data }
+function event(id: string, data: unknown = {}): { id: string; data: unknown } {
+  const attributes = { specversion: '1.0', source: '/e2e', type: 'in' }
+  return { ...attributes, id, data }
 }
 
 async function events(p: Project, broker: string, flags: string[]): Promise<EventLine[]> {
@@ -146,7 +148,7 @@ forEachDriver('the way of an event', (driver) => {
           return own.length === 5 ? own : undefined
         },
         'five dead letters',
-        60_000,
+        LONG_MS,
       )
       const byId = Object.fromEntries(letters.map((one) => [one.id, `${one.code} ${one.attempts}`]))
       assert.deepEqual(byId, {
@@ -180,23 +182,13 @@ forEachDriver('the way of an event', (driver) => {
     })
     assert.equal((await p.fn(['build'])).code, 0)
     const accepted: string[] = []
+    let sent = 0
     for (let round = 0; round < 3; round++) {
       const runtime = await p.start(driver.flags())
       const url = `${runtime.ingress}/${broker}`
-      const load = (async () => {
-        for (let batch = 0; ; batch++) {
-          const ids = Array.from({ length: 100 }, (_, i) => `r${round}-${batch}-${i}`)
-          try {
-            await postBatch(
-              url,
-              ids.map((id) => event(id, { id })),
-            )
-          } catch {
-            return // the runtime is gone; what was not answered does not count
-          }
-          accepted.push(...ids)
-        }
-      })()
+      const next = (): Array<{ id: string }> =>
+        Array.from({ length: 100 }, () => event(`e${++sent}`, { id: `e${sent}` }))
+      const load = postUntilGone(url, next, (batch) => accepted.push(...batch.map(({ id }) => id)))
       await eventually(() => accepted.length > (round + 1) * 3_000, 'load flows')
       assert.equal(await runtime.end('SIGKILL'), null)
       await load
@@ -211,7 +203,7 @@ forEachDriver('the way of an event', (driver) => {
         return lag.length > 0 && lag.every((line) => line.lag === 0)
       },
       'no lag',
-      60_000,
+      LONG_MS,
     )
     const found = await events(p, broker, driver.flags())
     const causes = new Set(

@@ -12,7 +12,7 @@ import { kafkaForTests } from '../support/kafka.ts'
 import { project, type Project } from '../support/project.ts'
 
 const kafka = kafkaForTests()
-const LONG_MS = 60_000
+const LONG_MS = 180_000
 
 interface EventLine {
   event?: { id: string; type: string; causationid?: string; data: { key: string; n: number } }

@@ -106,6 +106,9 @@ forEachDriver('dead letters', (driver) => {
       assert.ok(letter)
       assert.deepEqual([letter.id, letter.attempts, letter.state], ['bad', 2, 'open'])
 
+      // So that one that comes later is seen to be of a replay.
+      await eventually(async () => (await s.replies('counted')).length === 1, 'it is counted')
+
       const dry = await p.fn(['dlq', 'replay', letter.ref, '--dry-run', ...log])
       assert.deepEqual(JSON.parse(dry.stdout), {
         selected: 1,

@@ -19,7 +19,7 @@ interface LetterLine {
   trigger: string
 }
 
-const LONG_MS = 60_000
+const LONG_MS = 180_000
 
 forEachDriver('a key with a dead letter', (driver) => {
   it('is parked, and drained in order once the letter is mended', driver.needed, async (t) => {

@@ -7,7 +7,7 @@ import { eventually } from '../support/eventually.ts'
 import { post, postBatch } from '../support/http-post.ts'
 import { project } from '../support/project.ts'
 
-const LONG_MS = 60_000
+const LONG_MS = 180_000
 
 interface EventLine {
   event?: { id: string; type: string; causationid?: string; millracehops?: number | string }
@@ -74,9 +74,11 @@ forEachDriver('replies', (driver) => {
       )
       // All have one key, so they come in the order of their causes.
       assert.deepEqual(causes, ['good1', 'good2', 'good3'])
-      const letters = (await p.json<DeadLetterLine>(['dlq', 'list', ...log()])).filter(({ ref }) =>
-        ref.includes(ns),
-      )
+      const letters = await eventually(async () => {
+        const found = await p.json<DeadLetterLine>(['dlq', 'list', ...log()])
+        const own = found.filter(({ ref }) => ref.includes(ns))
+        return own.length >= 2 ? own : undefined
+      }, 'two dead letters')
       assert.deepEqual(
         letters.map(({ id, code, attempts }) => [id, code, attempts]),
         [

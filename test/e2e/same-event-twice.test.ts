@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { it } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import { createEmbeddedBroker } from '../../runtime/broker/embedded/broker.ts'
 import { createKafkaBroker } from '../../runtime/broker/kafka/broker.ts'
 import { brokerTopic, quarantineTopic } from '../../runtime/broker/names.ts'
@@ -16,7 +17,7 @@ interface EventLine {
   value_base64?: string
 }
 
-const LONG_MS = 60_000
+const LONG_MS = 180_000
 
 function event(id: string): object {
   return { specversion: '1.0', id, source: '/e2e', type: 'in', partitionkey: 'one', data: { id } }
@@ -128,12 +129,19 @@ forEachDriver('a record that is no event', (driver) => {
         'the event behind it is handled',
         LONG_MS,
       )
-      const counts = await outcomes(runtime)
+      // The event has another key, and may have overtaken the record.
+      const outcome = { quarantine: 'quarantined', wrap: undefined, reject: 'dropped' }[policy]
+      if (outcome !== undefined) {
+        await eventually(
+          async () => (await outcomes(runtime)).get(outcome) === 1,
+          `the record is ${outcome}`,
+          LONG_MS,
+        )
+      }
       assert.equal(await runtime.end('SIGTERM'), 0)
       const after = await openLog(p, driver)
       const kept = await after.topics([quarantineTopic(topic)])
       if (policy === 'quarantine') {
-        assert.equal(counts.get('quarantined'), 1)
         const at = { topic: quarantineTopic(topic), partition: 0 }
         const places = Array.from({ length: kept[0]?.partitions ?? 0 }, (_, partition) => ({
           ...at,
@@ -146,9 +154,9 @@ forEachDriver('a record that is no event', (driver) => {
       } else {
         assert.deepEqual(kept, [])
       }
-      if (policy === 'reject') assert.equal(counts.get('dropped'), 1)
       if (policy === 'wrap') {
-        assert.deepEqual(replies[0], { type: 'dev.knative.kafka.event', key: 'k1' })
+        const wrapped = { type: 'dev.knative.kafka.event', key: 'k1' }
+        assert.ok(replies.some((data) => isDeepStrictEqual(data, wrapped)))
       }
       await after.close()
     })

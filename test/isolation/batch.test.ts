@@ -200,7 +200,10 @@ for (const [what, [does, code]] of Object.entries(POISON)) {
       { cpuMs: code === 'FN_HANDLER_MEMORY' ? 20_000 : 200, memoryMiB: 32 },
     )
     const items = Array.from({ length: 64 }, (_, n) =>
-      itemOf(n === 37 ? 'poison' : 'good', { lane: 1_000 + (n % 10), timeoutMs: 1_000 }),
+      itemOf(n === 37 ? 'poison' : 'good', {
+        lane: 1_000 + (n % 10),
+        timeoutMs: n === 37 && code === 'FN_HANDLER_TIMEOUT' ? 1_000 : 30_000,
+      }),
     )
     const all = await one.settleAll(items)
     items.forEach((item, n) => {

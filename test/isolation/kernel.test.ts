@@ -208,9 +208,15 @@ test('500 honest events of 2 ms each, with awaits, are all done in one isolate',
     `const work = (ms) => { const end = Date.now() + ms; while (Date.now() < end); }
      export async function handler() { work(1); await null; work(1); return { type: 'done' } }`,
   )
-  const results = await one.run(Array.from({ length: 500 }, () => itemOf('x')))
-  assert.ok(results.every(({ status }) => status === 'done'))
-  assert.ok(!one.lines.some(({ message }) => /isolate/.test(message)))
+  const items = Array.from({ length: 500 }, () => itemOf('x', { timeoutMs: 120_000 }))
+  const all = await one.settleAll(items)
+  for (const results of all.values()) assert.equal(results.at(-1)?.status, 'done')
+  // A machine that has no time for an isolate may cost it, and no event its attempt.
+  const lost = one.lines.filter(({ message }) => /isolate/.test(message))
+  assert.deepEqual(
+    lost.filter(({ fields }) => fields['starved'] !== true),
+    [],
+  )
 })
 
 test('timers fire in the order they are due, repeat and can be cleared', async (t) => {

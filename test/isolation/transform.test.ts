@@ -31,7 +31,7 @@ function only(result: WorkResult): { attributes: unknown; data: string | undefin
   return { attributes: reply.attributes, data: reply.data?.bytes.toString() }
 }
 
-describe('an EventTransform', { timeout: 60_000 }, () => {
+describe('an EventTransform', () => {
   it('gives the event that its expression makes of the whole event as JSON', async (t) => {
     const one = await opened(
       t,
@@ -100,7 +100,7 @@ describe('an EventTransform', { timeout: 60_000 }, () => {
     })
   })
 
-  it('is ended when its expression is not', { timeout: 30_000 }, async (t) => {
+  it('is ended when its expression is not', async (t) => {
     const one = await opened(t, '($f := function($n) { $f($n + 1) }; type = "endless" ? $f(0) : $)')
     const result = await one.toEnd(itemOf('endless', { timeoutMs: 5_000 }))
     assert.equal(result.status, 'failed')

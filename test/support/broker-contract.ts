@@ -23,7 +23,7 @@ export function brokerContract(
   open: OpenBroker,
   { skip = false }: BrokerContractOptions = {},
 ): void {
-  describe(`The broker contract on ${name}`, { skip, timeout: 300_000 }, () => {
+  describe(`The broker contract on ${name}`, { skip }, () => {
     describe('append', () => appendContract(open))
     describe('read', () => readContract(open))
     describe('commit', () => commitContract(open))

@@ -48,7 +48,7 @@ export function clusterForTests(): ClusterForTests {
 /** As users install them, in a cluster without Knative. */
 export async function installDefinitions(cluster: Cluster): Promise<void> {
   await cluster.kubectl(['apply', '-f', join(REPOSITORY, 'k8s', 'crds')])
-  await cluster.kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=20s'])
+  await cluster.kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=120s'])
 }
 
 /** A broker with its ConfigMap, as the guide has them. */

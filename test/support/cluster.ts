@@ -11,7 +11,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { installApiServer } from './cluster-install.ts'
 import { eventually } from './eventually.ts'
-import { freePorts } from './kafka-files.ts'
+import { freePorts } from './free-ports.ts'
 
 export interface Cluster {
   /** A kubeconfig of the cluster's administrator. */
@@ -27,7 +27,7 @@ export interface Cluster {
   stop(): Promise<void>
 }
 
-const START_DEADLINE_MS = 60_000
+const START_DEADLINE_MS = 180_000
 
 export async function startCluster(): Promise<Cluster> {
   const binary = await installApiServer()

@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 /**
- * Polls until `check` holds (or returns a value), for 15 s by default; an error it throws counts as
+ * Polls until `check` holds (or returns a value), for a minute by default; an error it throws counts as
  * "not yet" and is the cause in the end.
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,
   what: string,
-  deadlineMs = 15_000,
+  deadlineMs = 60_000,
 ): Promise<NonNullable<T>> {
   const deadline = Date.now() + deadlineMs
   let cause: unknown

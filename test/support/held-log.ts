@@ -51,7 +51,7 @@ function resultOf(record: AppendRecord, error: Error | undefined): AppendResult 
 
 /** Waits for a condition that another turn of the event loop brings about. */
 export async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadlineMs = performance.now() + 5_000
+  const deadlineMs = performance.now() + 60_000
   while (!condition()) {
     if (performance.now() > deadlineMs) throw new Error(`waited in vain until ${what}`)
     await new Promise((resolve) => {

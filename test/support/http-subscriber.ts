@@ -11,6 +11,7 @@ import {
   type HttpSubscribers,
 } from '../../runtime/subscriber/http/subscribers.ts'
 import { sampleEvent } from './event-arbitraries.ts'
+import { freePorts } from './free-ports.ts'
 import type { SelfSigned } from './self-signed.ts'
 
 export const MAX_REPLY_BYTES = 100_000
@@ -80,12 +81,8 @@ export async function startRawSubscriber(
 
 /** A port on which nobody listens. */
 export async function closedPort(): Promise<number> {
-  const server = createSocketServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
+  const [port] = await freePorts(1)
+  return port as number
 }
 
 async function listen(t: TestContext, server: Server): Promise<number> {

@@ -1,10 +1,10 @@
 /** What a Kafka node reads from disk: its configuration and its formatted data folder. */
 import { randomBytes } from 'node:crypto'
 import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import path from 'node:path'
 import { onceAcrossProcesses, run } from './cache.ts'
 import { cacheDirectory, installKafka, type KafkaInstall } from './kafka-install.ts'
+import { freePorts } from './free-ports.ts'
 import { jvmFlags, startNode } from './kafka-node.ts'
 
 /** The install with a formatted folder and a class data archive, made by one first run. */
@@ -122,17 +122,4 @@ export function serverProperties(shape: NodeShape): string {
   return Object.entries(properties)
     .map(([key, value]) => `${key}=${value}\n`)
     .join('')
-}
-
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer()
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-      return server
-    }),
-  )
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
 }

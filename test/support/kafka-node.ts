@@ -6,7 +6,7 @@ import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isAlive, type KafkaInstall } from './kafka-install.ts'
 
-const START_DEADLINE_MS = 60_000
+const START_DEADLINE_MS = 180_000
 
 /**
  * The JVM outlives nobody: the shell reads its stdin, which ends when the test process does, however

@@ -185,7 +185,6 @@ export class LiveBench {
     await eventually(
       () => ids.every((id) => this.countOf(trigger, id) > 0),
       `${trigger} handles ${ids.length} events`,
-      15_000,
     )
   }
 

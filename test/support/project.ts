@@ -13,7 +13,7 @@ import { eventually } from './eventually.ts'
 const REPOSITORY = join(import.meta.dirname, '..', '..')
 const FN = join(REPOSITORY, 'cli', 'main.ts')
 /** A member that was killed keeps its place in the group for ten seconds. */
-const START_DEADLINE_MS = 60_000
+const START_DEADLINE_MS = 180_000
 
 export interface FnResult {
   code: number
@@ -69,7 +69,8 @@ export async function project(
   }
   await symlink(join(REPOSITORY, 'node_modules'), join(dir, 'node_modules'))
 
-  const fn = (args: readonly string[], input?: string): Promise<FnResult> => run(dir, args, input)
+  const fn = (args: readonly string[], input?: string): Promise<FnResult> =>
+    run(dir, args, { input, running })
   return {
     dir,
     fn,
@@ -94,7 +95,11 @@ export async function project(
   }
 }
 
-function run(dir: string, args: readonly string[], input?: string): Promise<FnResult> {
+function run(
+  dir: string,
+  args: readonly string[],
+  { input = '', running }: { input: string | undefined; running: Set<ChildProcess> },
+): Promise<FnResult> {
   const { promise, resolve, reject } = Promise.withResolvers<FnResult>()
   const child = spawn(process.execPath, [FN, ...args], { cwd: dir })
   const stdout: Buffer[] = []
@@ -102,14 +107,16 @@ function run(dir: string, args: readonly string[], input?: string): Promise<FnRe
   child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))
   child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk))
   child.once('error', reject)
-  child.once('close', (code) =>
+  running.add(child)
+  child.once('close', (code) => {
+    running.delete(child)
     resolve({
       code: code ?? -1,
       stdout: Buffer.concat(stdout).toString(),
       stderr: Buffer.concat(stderr).toString(),
-    }),
-  )
-  child.stdin.end(input ?? '')
+    })
+  })
+  child.stdin.end(input)
   return promise
 }
 

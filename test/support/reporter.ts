@@ -1,6 +1,7 @@
 import { relative } from 'node:path'
 import { inspect } from 'node:util'
 import type { EventData } from 'node:test'
+import { fileOf } from './file-limit.ts'
 
 /** The events of node:test that the report is made of. */
 export type TestEvent =
@@ -58,6 +59,8 @@ export class Reporter {
   readonly #files = new Map<string, FileReport>()
   readonly #failures: Failure[] = []
   readonly #skips: Skip[] = []
+  /** Why a file was ended from outside. */
+  readonly #ended = new Map<string, string>()
 
   constructor(options: ReporterOptions) {
     this.#options = options
@@ -91,6 +94,12 @@ export class Reporter {
         if (file !== undefined) this.#fileDone(file, event.data.duration_ms)
       }
     }
+  }
+
+  /** Its process is about to be killed: this is what its failure will say. */
+  ending(file: string, reason: string): void {
+    this.#ended.set(file, reason)
+    this.#write(`KILL ${this.#path(file)}  ${reason}\n`)
   }
 
   /** Failures in full, every skipped test with its reason, the slowest files. */
@@ -141,7 +150,9 @@ export class Reporter {
   #fail(data: EventData.TestFail): void {
     if (isWholeFile(data)) {
       const { message } = data.details.error
-      this.#failed(data.name, '(the file)', `Its process failed outside the tests: ${message}`)
+      const reason = this.#ended.get(data.name)
+      const text = reason ?? `Its process failed outside the tests: ${message}`
+      this.#failed(data.name, '(the file)', text)
       this.#fileDone(data.name, data.details.duration_ms)
       return
     }
@@ -200,12 +211,6 @@ export class Reporter {
 /** The line that `npm test` ends in. */
 export function summaryLine({ passed, failed, skipped }: Counts): string {
   return `${passed} passed, ${failed} failed, ${skipped} skipped`
-}
-
-/** The file that was run; `file` is where the test stands, which may be a suite that several files use. */
-function fileOf(data: { file?: string | undefined }): string | undefined {
-  const entry: unknown = Reflect.get(data, 'entryFile')
-  return typeof entry === 'string' ? entry : data.file
 }
 
 /** node:test reports a file as a test of its own where its process failed or had no test. */

@@ -8,6 +8,7 @@ import { run } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { importsFile, selectTests, type Phase, type Selection } from './discover.ts'
 import { clusterAvailability, installApiServer } from './cluster-install.ts'
+import { FileLimit, isFollowed } from './file-limit.ts'
 import { kafkaAvailability, startKafka, type KafkaCluster } from './kafka.ts'
 import { REPORTED, Reporter, summaryLine, type TestEvent } from './reporter.ts'
 
@@ -32,8 +33,10 @@ const NEIGHBOURS: readonly Phase[] = [
   { name: 'neighbours', globs: ['test/neighbours/**/*.test.ts'], concurrency: 1 },
 ]
 const NEIGHBOURS_FLAG = '--neighbours'
-/** A file that takes longer hangs. */
-const FILE_TIMEOUT_MS = 300_000
+/** A test or a suite that takes longer hangs. */
+const TEST_TIMEOUT_MS = 540_000
+/** A file that takes longer hangs, or its process does not end; it is killed with all that it started. */
+const FILE_LIMIT_MS = 600_000
 
 const interrupted = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -106,10 +109,14 @@ async function runPhase(
   reporter: Reporter,
 ): Promise<void> {
   write(`\n${phase.name}\n`)
+  const limit = new FileLimit({
+    limitMs: FILE_LIMIT_MS,
+    ending: (file, reason) => reporter.ending(file, reason),
+  })
   const events = run({
     files,
     concurrency: phase.concurrency,
-    timeout: FILE_TIMEOUT_MS,
+    timeout: TEST_TIMEOUT_MS,
     cwd: ROOT,
     signal: interrupted.signal,
     testNamePatterns: namePatterns.map((pattern) => new RegExp(pattern, 'i')),
@@ -117,6 +124,7 @@ async function runPhase(
     execArgv: ['--no-node-snapshot'],
   })
   for await (const event of events) {
+    if (isFollowed(event)) limit.take(event)
     if (isReported(event)) reporter.take(event)
   }
 }

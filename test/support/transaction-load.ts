@@ -16,7 +16,8 @@ export interface TransactionLoad {
   /** Of the transaction with this number, counted from 0. */
   isResolved(i: number): boolean
   reaches(resolved: number): Promise<unknown>
-  fails(): Promise<unknown>
+  /** Until the transaction with this number has failed. */
+  fails(i: number): Promise<unknown>
   /** Stops, and fails unless what resolved is there once and the rest once or not at all, each whole. */
   end(): Promise<void>
 }
@@ -61,8 +62,9 @@ export function transacting(broker: Broker, topic: string): TransactionLoad {
     resolved: () => resolved.length,
     rejected: () => rejected.length,
     isResolved: (i) => resolved.includes(i),
-    reaches: (count) => eventually(() => resolved.length >= count, `${count} transactions`, 60_000),
-    fails: () => eventually(() => rejected.length > 0, 'a transaction that fails', 30_000),
+    reaches: (count) =>
+      eventually(() => resolved.length >= count, `${count} transactions`, 120_000),
+    fails: (i) => eventually(() => rejected.includes(i), `transaction ${i} fails`),
     async end() {
       isOver = true
       await working

@@ -89,11 +89,13 @@ describe('The Kafka driver under faults', { skip }, () => {
   })
 
   test('A record that is not confirmed fails by its deadline, and later ones still pass', async (t) => {
+    const patient = await opened()
+    t.after(() => patient.close())
     const broker = await opened({ appendDeadlineMs: 1_000 })
     t.after(() => broker.close())
     const topic = uniqueName(t)
     await broker.ensureTopic(topic, { partitions: 1 })
-    await appendAll(broker, [record(topic, 0, 'before')])
+    await appendAll(patient, [record(topic, 0, 'before')])
     kafka.proxy.cut = ({ apiKey, direction }) => apiKey === PRODUCE && direction === 'answer'
 
     const [result] = await broker.append([record(topic, 0, 'unknown')])
@@ -115,12 +117,14 @@ describe('The Kafka driver under faults', { skip }, () => {
     const broker = await createKafkaBroker({
       bootstrap: [kafka.cluster.bootstrap],
       clientId: 'restart',
+      // Longer than Kafka takes to start again on a slow machine.
+      appendDeadlineMs: 120_000,
     })
     t.after(() => broker.close())
     const topic = uniqueName(t)
     await broker.ensureTopic(topic, { partitions: 1 })
     await appendAll(broker, [record(topic, 0, 'one')])
-    const reading = broker.read({ topic, partition: 0 }, 1, { waitMs: 60_000 })
+    const reading = broker.read({ topic, partition: 0 }, 1, { waitMs: 180_000 })
     assert.equal(broker.trouble(), undefined)
 
     await kafka.cluster.kill()

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { Kafka, logLevel } from 'kafkajs'
 import { createKafkaBroker } from '../../../runtime/broker/kafka/broker.ts'
 import type { AppendResult, Broker } from '../../../runtime/contract/broker.ts'
+import { isMillraceError } from '../../../runtime/errors.ts'
 import { readToEnd, textsOf } from '../../support/broker-contract/reading.ts'
 import { eventually } from '../../support/eventually.ts'
 import { kafkaAvailability, startKafka, uniqueName } from '../../support/kafka.ts'
@@ -17,7 +18,11 @@ test(
     const cluster = await startKafka({ brokers: 3, heapMiB: 256 })
     t.after(() => cluster.stop())
     const bootstrap = cluster.bootstrap.split(',')
-    const broker = await createKafkaBroker({ bootstrap, clientId: 'leader-move' })
+    const broker = await createKafkaBroker({
+      bootstrap,
+      clientId: 'leader-move',
+      appendDeadlineMs: 55_000,
+    })
     t.after(() => broker.close())
     const admin = new Kafka({ brokers: bootstrap, logLevel: logLevel.NOTHING }).admin()
     t.after(() => admin.disconnect())
@@ -62,7 +67,7 @@ test(
     const before = stream.count()
     await stream.reaches(before + 20)
     await cluster.kill(2)
-    await eventually(async () => (await leaderOf(1)) === 1, 'a leader after the death', 30_000)
+    await eventually(async () => (await leaderOf(1)) === 1, 'a leader after the death')
     const dead = stream.count()
     await stream.reaches(dead + 50)
 
@@ -99,16 +104,19 @@ function appending(broker: Broker, topic: string): Appending {
     while (!isOver) {
       const i = next++
       const value = String(i)
-      results[i] = await broker.append(
+      const result = await broker.append(
         [0, 1].map((partitionBy) => ({ topic, key: null, value, headers: [], partitionBy })),
       )
+      results[i] = result
+      // A test that fails closes its broker, which refuses at once: going on would be for ever.
+      if (result.some((one) => !one.ok && isMillraceError(one.error, 'FN_BROKER_CLOSED'))) return
       done++
     }
   }
   const workers = Promise.all(Array.from({ length: 5 }, worker))
   return {
     count: () => done,
-    reaches: (count) => eventually(() => done >= count, `${count} appends`, 30_000),
+    reaches: (count) => eventually(() => done >= count, `${count} appends`),
     async stop() {
       isOver = true
       await workers

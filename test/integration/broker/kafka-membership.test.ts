@@ -96,9 +96,15 @@ describe('A member of a Kafka group', { skip }, () => {
       lost: (assignments) => heard.push(`lost ${assignments.length}`),
       sessionTimeoutMs: 1_500,
     })
-    const before = epochsOf(membership.assignments())
-
-    kafka.proxy.cut = ({ apiKey }) => apiKey === HEARTBEAT || apiKey === JOIN_GROUP
+    let before = new Map<string, number>()
+    // Such a session may end by itself on a busy machine: the cut is made while both are owned.
+    await eventually(() => {
+      if (membership.assignments().length < 2) return false
+      heard.length = 0
+      before = epochsOf(membership.assignments())
+      kafka.proxy.cut = ({ apiKey }) => apiKey === HEARTBEAT || apiKey === JOIN_GROUP
+      return true
+    }, 'both are owned')
     await eventually(() => heard.length > 0, 'the loss is heard')
     assert.deepEqual(heard, ['lost 2'])
     assert.deepEqual(membership.assignments(), [])
@@ -123,7 +129,7 @@ describe('A member of a Kafka group', { skip }, () => {
     await admin.connect()
     await admin.createPartitions({ topicPartitions: [{ topic, count: 3 }] })
 
-    await eventually(() => membership.assignments().length === 3, 'three are owned', 20_000)
+    await eventually(() => membership.assignments().length === 3, 'three are owned')
     assert.equal(epochsOf(membership.assignments()).get(`${topic}/0`), kept?.epoch)
   })
 

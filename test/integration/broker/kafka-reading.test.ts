@@ -4,6 +4,7 @@ import { CompressionTypes, Kafka, logLevel, type Producer } from 'kafkajs'
 import { createKafkaBroker } from '../../../runtime/broker/kafka/broker.ts'
 import { appendAll, type Broker } from '../../../runtime/contract/broker.ts'
 import { readToEnd, textsOf } from '../../support/broker-contract/reading.ts'
+import { shows } from '../../support/broker-contract/transaction-checks.ts'
 import { readIndependently } from '../../support/independent-reader.ts'
 import { kafkaForTests } from '../../support/kafka.ts'
 
@@ -63,7 +64,7 @@ test(
     await run(producer, topic, { end: 'abort', values: ['a2', 'a3'] })
     await run(producer, topic, { end: 'commit', values: ['c2'] })
 
-    assert.deepEqual(textsOf(await readToEnd(broker, at)), ['c1', 'c2'])
+    await shows(broker, at, ['c1', 'c2'])
     assert.deepEqual(await readIndependently(t, kafka.cluster.bootstrap, { topic, count: 2 }), [
       'c1',
       'c2',
@@ -87,6 +88,7 @@ test('An abort that is larger than a fetch is left out whole', kafka.needed, asy
   await run(producer, topic, { end: 'abort', values: large, perSend: 1 })
   await run(producer, topic, { end: 'commit', values: ['last'] })
 
+  await shows(broker, at, ['first', 'last'])
   const records = await readToEnd(broker, at, 0, 120_000)
   assert.deepEqual(textsOf(records), ['first', 'last'])
   // From within the aborted records, too: their beginning is not in any of these fetches.
@@ -112,7 +114,7 @@ test(
     const { records, next, end } = await broker.read(at, 0)
     assert.deepEqual([textsOf(records), next, end], [['before'], 1, 1])
     assert.deepEqual(await broker.ranges([at]), [{ ...at, start: 0, end: 1 }])
-    const waiting = broker.read(at, 1, { waitMs: 20_000 })
+    const waiting = broker.read(at, 1, { waitMs: 120_000 })
     await open.commit()
     assert.deepEqual(textsOf((await waiting).records), ['inside', 'behind'])
   },

@@ -14,7 +14,11 @@ test(
     const cluster = await startKafka({ brokers: 3, heapMiB: 256 })
     t.after(() => cluster.stop())
     const bootstrap = cluster.bootstrap.split(',')
-    const broker = await createKafkaBroker({ bootstrap, clientId: 'nodes' })
+    const broker = await createKafkaBroker({
+      bootstrap,
+      clientId: 'nodes',
+      appendDeadlineMs: 55_000,
+    })
     t.after(() => broker.close())
     const topics = ['a', 'b', 'c', 'd'].map(uniqueName)
     const config = { 'min.insync.replicas': '1' }

@@ -215,7 +215,7 @@ describe('A transaction on Kafka', { skip }, () => {
   test('that is open for longer than its timeout is ended by Kafka', async (t) => {
     const broker = await throughProxy(t)
     const { at, group } = await prepared(broker, t)
-    const transactor = await broker.transactor({ id: uniqueName('id'), timeoutMs: 1_000 })
+    const transactor = await broker.transactor({ id: uniqueName('id'), timeoutMs: 3_000 })
     kafka.proxy.cut = ({ apiKey }) => apiKey === END_TXN
     const hanging = transactor.transact(both(at, group, 0))
     const observer = await createKafkaBroker({
@@ -224,7 +224,7 @@ describe('A transaction on Kafka', { skip }, () => {
     })
     t.after(() => observer.close())
     // The record and the marker that ends it; Kafka looks for open ones every 10 s.
-    await eventually(async () => (await observer.ranges([at]))[0]?.end === 2, 'its end', 30_000)
+    await eventually(async () => (await observer.ranges([at]))[0]?.end === 2, 'its end')
     kafka.proxy.cut = () => false
     await rejects(hanging, 'FN_BROKER_FENCED')
     assert.deepEqual(await readToEnd(observer, at), [])

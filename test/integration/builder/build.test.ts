@@ -202,7 +202,7 @@ test('a file that loops for ever is given up, and the others are still reported'
     report.failures[0]?.error.message ?? '',
     /ran longer than 1000 ms\n    at functions\/loops\.ts:3:/,
   )
-  assert.ok(performance.now() - startedAt < 15_000)
+  assert.ok(performance.now() - startedAt < 60_000)
 })
 
 test('a file that ends the worker process while it loads takes no other file along', async (t) => {

@@ -37,7 +37,7 @@ function events(round: string): Sent[] {
   })
 }
 
-describe('bounded transactors', { timeout: 120_000 }, () => {
+describe('bounded transactors', () => {
   it('take turns, and each event is answered once', async (t) => {
     let count: ReturnType<typeof counting> | undefined
     let broker: Broker | undefined

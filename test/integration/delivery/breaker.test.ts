@@ -27,7 +27,7 @@ async function sample(running: RunningPipeline, name: string): Promise<number> {
   return Number(new RegExp(`^${name}\\{trigger="events/one"[^}]*\\} (.*)$`, 'm').exec(text)?.[1])
 }
 
-describe('the breaker', { timeout: 60_000 }, () => {
+describe('the breaker', () => {
   it('holds events back during an outage and delivers all of them after it', async (t) => {
     const running = await RunningPipeline.open(t, RECOVERS, { delivery: policy(1_000) })
     const answered = running.answers(EVENTS)

@@ -43,7 +43,7 @@ async function service(t: TestContext): Promise<string> {
   return url
 }
 
-describe('a flow', { timeout: 120_000 }, () => {
+describe('a flow', () => {
   it('gives the same events, ids included, in one process and with topics between its steps', async (t) => {
     const url = await service(t)
     const branches = parallel('p', [

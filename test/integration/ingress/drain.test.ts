@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { Agent, request as httpRequest } from 'node:http'
 import { connect } from 'node:net'
 import { test } from 'node:test'
+import { eventually } from '../../support/eventually.ts'
 import { HeldLog, OpenLog, until } from '../../support/held-log.ts'
 import {
   EVENT_HEADERS,
@@ -137,8 +138,8 @@ test('a request that ends while the ingress closes gets its 503 too', async (t) 
 
 /** The listening socket closes first, so then the close is under way. */
 async function untilRefused(port: number): Promise<void> {
-  for (;;) {
-    const refused = await new Promise<boolean>((resolve) => {
+  const isRefused = (): Promise<boolean> =>
+    new Promise((resolve) => {
       const probe = connect(port, '127.0.0.1')
       probe.on('connect', () => {
         probe.destroy()
@@ -146,6 +147,5 @@ async function untilRefused(port: number): Promise<void> {
       })
       probe.on('error', () => resolve(true))
     })
-    if (refused) return
-  }
+  await eventually(isRefused, 'nothing listens any more')
 }

@@ -1,8 +1,8 @@
 /** The guide's Flask apps, unchanged, each in a process of its own on a free port. */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { createServer, type AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 import { eventually } from '../../support/eventually.ts'
+import { freePorts } from '../../support/free-ports.ts'
 
 export interface App {
   url: string
@@ -44,7 +44,7 @@ export async function startApp(t: Pick<TestContext, 'after'>, options: AppOption
     stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
   }
   const url = `http://127.0.0.1:${port}`
-  await eventually(() => answers(url, child, () => output), `${dir} answers`, 60_000)
+  await eventually(() => answers(url, child, () => output), `${dir} answers`, 180_000)
   return { url, output: () => output }
 }
 
@@ -63,9 +63,6 @@ async function answers(
 }
 
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise<void>((resolve) => server.close(() => resolve()))
-  return port
+  const [port] = await freePorts(1)
+  return port as number
 }

@@ -152,7 +152,7 @@ export function membershipContract(open: OpenBroker): void {
     await shared([a], [4])
     const b = await join('b', { rebalanceTimeoutMs: 1_000 })
     // Whether the late one stays with a part or is put out is the driver's affair.
-    await eventually(() => epochsOf(b).size >= 2, 'the partitions of the late member', 30_000)
+    await eventually(() => epochsOf(b).size >= 2, 'the partitions of the late member')
     hang = false
   })
 

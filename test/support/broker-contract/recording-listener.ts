@@ -59,15 +59,11 @@ export async function shared(
 ): Promise<void> {
   const total = counts.reduce((sum, count) => sum + count, 0)
   const wanted = ascending(counts)
-  await eventually(
-    () => {
-      const owned = members.map((member) => [...epochsOf(member).keys()])
-      assert.equal(ascending(owned.map((keys) => keys.length)), wanted)
-      return new Set(owned.flat()).size === total
-    },
-    `the members share ${wanted}`,
-    30_000,
-  )
+  await eventually(() => {
+    const owned = members.map((member) => [...epochsOf(member).keys()])
+    assert.equal(ascending(owned.map((keys) => keys.length)), wanted)
+    return new Set(owned.flat()).size === total
+  }, `the members share ${wanted}`)
 }
 
 function ascending(counts: readonly number[]): string {

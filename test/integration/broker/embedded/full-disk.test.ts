@@ -15,7 +15,7 @@ function runOnSmallDisk(command: readonly string[]): { status: number | null; ou
     const { status, stdout, stderr, error } = spawnSync(
       'unshare',
       ['-rm', 'sh', '-c', IN_SMALL_DISK, 'sh', mountPoint, ...command, mountPoint],
-      { encoding: 'utf8', timeout: 60_000 },
+      { encoding: 'utf8', timeout: 240_000 },
     )
     return { status, output: error ? error.message : stdout + stderr }
   } finally {

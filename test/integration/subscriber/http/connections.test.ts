@@ -24,7 +24,7 @@ test('closing ends a connection that is still being made', async (t) => {
   const { deliver, subscribers } = openRunner(t, { url: `https://127.0.0.1:${port}/` })
   const results = deliver(workItem())
   const socket = await connected.promise
-  const gone = once(socket, 'close', { signal: AbortSignal.timeout(5_000) })
+  const gone = once(socket, 'close', { signal: AbortSignal.timeout(60_000) })
   await subscribers.close(0)
   assert.equal((await results)[0]?.status, 'again')
   await gone
@@ -41,7 +41,7 @@ test('closing ends connections that wait for the next request', async (t) => {
   const [socket] = sockets
   assert.ok(socket)
   assert.equal(socket.closed, false)
-  const gone = once(socket, 'close', { signal: AbortSignal.timeout(5_000) })
+  const gone = once(socket, 'close', { signal: AbortSignal.timeout(60_000) })
   await subscribers.close(0)
   await gone
 })
@@ -56,7 +56,7 @@ test('an idle connection is closed before servers that do not say when they clos
   assert.equal(result?.status, 'done')
   const socket = await asked.promise
   const since = performance.now()
-  await once(socket, 'close', { signal: AbortSignal.timeout(5_000) })
+  await once(socket, 'close', { signal: AbortSignal.timeout(15_000) })
   assert.ok(performance.now() - since > 500, 'but not at once')
 })
 

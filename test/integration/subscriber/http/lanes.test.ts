@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { WorkItem } from '../../../../runtime/contract/work.ts'
+import { eventually } from '../../../support/eventually.ts'
 import {
   closedPort,
   openRunner,
@@ -101,7 +102,7 @@ test('as many requests run as may, and not one more', async (t) => {
   await reached.promise
   assert.equal(waiting.length, 8)
   waiting[0]?.()
-  while (waiting.length < 9) await new Promise(setImmediate)
+  await eventually(() => waiting.length === 9, 'the ninth is sent')
   for (const answer of waiting.slice(1)) answer()
   assert.ok((await results).every(({ status }) => status === 'done'))
 })
