@@ -1,5 +1,5 @@
-/** A graph as a Mermaid flowchart. */
-import type { Graph, GraphEdge, GraphNode } from './graph.ts'
+/** A graph as a Mermaid flowchart; what is of a flow stands in its frame. */
+import { flowLabel, nodeLabel, type Graph, type GraphEdge, type GraphNode } from './graph.ts'
 
 /** Opening and closing of each shape. */
 const SHAPES: Record<GraphNode['kind'], readonly [string, string]> = {
@@ -11,16 +11,27 @@ const SHAPES: Record<GraphNode['kind'], readonly [string, string]> = {
   function: ['[', ']'],
   http: ['[/', '/]'],
   transform: ['[', ']'],
+  nowhere: ['((', '))'],
 }
 
 export function graphAsMermaid({ nodes, edges }: Graph): string[] {
   const numbers = new Map(nodes.map(({ id }, index) => [id, `n${index}`]))
+  const shape = (node: GraphNode): string => {
+    const [open, close] = SHAPES[node.kind]
+    return `${numbers.get(node.id)}${open}${quoted(nodeLabel(node))}${close}`
+  }
+  const groups = [...Map.groupBy(nodes, flowLabel)]
   return [
     'flowchart LR',
-    ...nodes.map(({ id, kind, name }) => {
-      const [open, close] = SHAPES[kind]
-      return `  ${numbers.get(id)}${open}${quoted(`${kind} ${name}`)}${close}`
-    }),
+    ...groups.flatMap(([flow, own], index) =>
+      flow === undefined
+        ? own.map((node) => `  ${shape(node)}`)
+        : [
+            `  subgraph f${index}[${quoted(flow)}]`,
+            ...own.map((node) => `    ${shape(node)}`),
+            '  end',
+          ],
+    ),
     ...edges.map((edge) => `  ${numbers.get(edge.from)} ${arrow(edge)} ${numbers.get(edge.to)}`),
   ]
 }

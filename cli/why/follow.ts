@@ -19,6 +19,7 @@ import {
   type WhyLetter,
   type WhyReport,
 } from './report.ts'
+import { withStepLetters } from './step-letters.ts'
 import { triggerReports } from './trigger-report.ts'
 
 export interface FollowOptions {
@@ -46,11 +47,15 @@ export async function followEvent(access: LogAccess, options: FollowOptions): Pr
       }
     }
   }
+  const deadLetters = await deadLettersOf(access, options, placesOf(occurrences))
   return {
     id: options.id,
-    occurrences: occurrences.length === 0 ? NOT_KEPT : occurrences,
+    occurrences:
+      occurrences.length === 0
+        ? NOT_KEPT
+        : occurrences.map((one) => withStepLetters(one, deadLetters)),
     replies,
-    deadLetters: await deadLettersOf(access, options, placesOf(occurrences)),
+    deadLetters,
   }
 }
 

@@ -44,9 +44,16 @@ function triggerLines(report: TriggerReport): string[] {
   }
   const ended = report.endedAt === null ? '' : ` at ${report.endedAt}`
   return [
-    `  ${trigger} → ${report.function}: ${position.state} (committed: ${position.committed ?? 'nothing'}), outcome: ${report.outcome}${ended}`,
+    `  ${trigger} → ${report.function}: ${position.state} (committed: ${position.committed ?? 'nothing'}), outcome: ${outcomeText(report)}${ended}`,
     ...(attempts === NOT_KEPT ? [`    attempts: ${NOT_KEPT}`] : attempts.map(attemptLine)),
   ]
+}
+
+function outcomeText({ outcome, deadLetteredAt }: TriggerReport): string {
+  if (deadLetteredAt.length === 0) return outcome
+  const steps = new Set(deadLetteredAt.map(({ step }) => step))
+  const where = `dead-lettered at step ${[...steps].join(', ')}`
+  return outcome === 'deadlettered' ? where : `${outcome}, ${where}`
 }
 
 function attemptLine(trace: AttemptTrace): string {

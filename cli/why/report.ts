@@ -44,9 +44,22 @@ export interface TriggerReport {
   position: Position
   /** From the memory of the runtime that was reached. */
   attempts: AttemptTrace[] | NotKept
+  /**
+   * `deadlettered`, too, for what a step of a flow could not process: the log has that dead letter, while
+   * the trigger's own subscriber has answered.
+   */
   outcome: Outcome | 'under way' | NotKept
+  /** Steps of flows at which it, or what came of it, became a dead letter. */
+  deadLetteredAt: LetterOfStep[]
   /** RFC 3339. */
   endedAt: string | null
+}
+
+export interface LetterOfStep {
+  /** As in `attempts`, and in the dead letter's attribute `fnstep`. */
+  step: string
+  /** `ref` of the dead letter. */
+  ref: string
 }
 
 export interface Position {

@@ -53,6 +53,7 @@ async function reportOf(
     failed: explanation.failed,
     position: await positionOf(access, trigger, { place, trace }),
     ...remembered(trace),
+    deadLetteredAt: [],
   }
 }
 

@@ -12,12 +12,12 @@ import type { CursorState } from '../contract/cursor-state.ts'
 import { topicPrefixOf, triggerName, type TriggerManifest } from '../contract/manifest.ts'
 import { within } from '../within.ts'
 import { pause } from '../backoff.ts'
-import { commitProgress } from './commits.ts'
 import type { ConsumerOptions, RetryTopics, TriggerSet } from './consumer-options.ts'
 import { Control } from './control.ts'
 import { cursorStates } from './cursor-states.ts'
 import { eachLimited } from './limited.ts'
 import { OwnedPartition } from './owned-partition.ts'
+import { Rounds } from './rounds.ts'
 import { startingPoints, type StartingPoints } from './starting-points.ts'
 import { Transactors } from './transactors.ts'
 import { startTriggers, stopTriggers } from './trigger-update.ts'
@@ -26,12 +26,8 @@ const MIN_CURSOR_BYTES = 64 * 1024
 const MAX_CURSOR_BYTES = 8 * 1024 * 1024
 const OPENED_AT_ONCE = 8
 const REJOIN_PAUSE_MS = 1_000
-/** What is not committed runs again after a crash, so this is a bound of that. */
-const MAX_COMMIT_REST_MS = 5_000
 /** The last commit gets this long even when the work before it took all the time. */
 const LAST_COMMIT_MS = 3_000
-/** How often groups that refused are asked again, and new retry topics are looked for. */
-const LOOK_AROUND_MS = 2_000
 /** How long an update waits for partitions of topics that are new to it; they may still come later. */
 const SUBSCRIBE_MS = 10_000
 
@@ -40,18 +36,16 @@ export class Consumer {
   readonly #partitions = new Map<string, OwnedPartition>()
   readonly #control: Control
   readonly #transactors: Transactors
+  readonly #rounds: Rounds
   readonly #stop = new AbortController()
   #set: TriggerSet
   #membership: Membership | undefined
   /** Those that the membership asks for, or will ask for; none before the first trigger. */
   #topics: readonly string[] = []
-  #timer: NodeJS.Timeout | undefined
-  #committing: Promise<void> = Promise.resolve()
   /** Assignments are worked off one after another: opening takes requests to the broker. */
   #opening: Promise<void> = Promise.resolve()
   #updates: Promise<void> = Promise.resolve()
   #assigned = false
-  #lookedAt = 0
   #trouble: string | undefined
 
   constructor(options: ConsumerOptions) {
@@ -67,6 +61,13 @@ export class Consumer {
       topic: options.names.controlTopic,
       changed: (name, paused) => this.#setPaused(name, paused),
       log: options.log,
+    })
+    this.#rounds = new Rounds({
+      ...options,
+      commitIntervalMs: limits.commitIntervalMs,
+      partitions: () => this.#partitions.values(),
+      membership: () => this.#membership,
+      retryTopics: () => this.#retryTopics(),
     })
   }
 
@@ -110,7 +111,7 @@ export class Consumer {
   async stop(deadlineMs: number): Promise<void> {
     if (this.#isStopped) return
     this.#stop.abort()
-    clearTimeout(this.#timer)
+    this.#rounds.stop()
     const endsAt = Date.now() + deadlineMs
     const left = (): number => Math.max(endsAt - Date.now(), LAST_COMMIT_MS)
     await this.#control.stop()
@@ -118,7 +119,7 @@ export class Consumer {
     await within(left(), this.#opening)
     await Promise.all([...this.#partitions.values()].map((owned) => owned.stop()))
     await within(left(), this.#options.settleDown())
-    await within(left(), this.#commit())
+    await within(left(), this.#rounds.commit())
     for (const key of this.#partitions.keys()) this.#close(key)
     await this.#membership?.leave()
   }
@@ -155,7 +156,7 @@ export class Consumer {
       this.#topics = []
       throw error
     }
-    if (!this.#isStopped) this.#scheduleCommit()
+    this.#rounds.start()
   }
 
   async #change(next: TriggerSet): Promise<void> {
@@ -169,7 +170,11 @@ export class Consumer {
     // In one turn of the loop: nobody reads for those that are in neither set.
     for (const owned of partitions()) owned.detach(gone)
     this.#set = next
-    const places = await stopTriggers(gone, { partitions, retire, commit: () => this.#commit() })
+    const places = await stopTriggers(gone, {
+      partitions,
+      retire,
+      commit: () => this.#rounds.commit(),
+    })
     await startTriggers(fresh, {
       partitions,
       places,
@@ -202,7 +207,7 @@ export class Consumer {
   /** Before partitions move: what runs is finished and committed, so that it does not run twice. */
   async #rebalancing(deadlineMs: number): Promise<void> {
     await within(deadlineMs / 2, this.#options.settleDown())
-    await this.#commit()
+    await this.#rounds.commit()
   }
 
   #assign(assignments: readonly Assignment[]): void {
@@ -346,56 +351,6 @@ export class Consumer {
       }
     }
     void again()
-  }
-
-  /**
-   * A thousand groups take a while to commit; committing takes a tenth of the time at most. A
-   * commit that waited for a log that was away says nothing of that kind.
-   */
-  #scheduleCommit(tookMs = 0): void {
-    const restMs = Math.min(tookMs * 10, MAX_COMMIT_REST_MS)
-    const waitMs = Math.max(this.#options.limits.commitIntervalMs, restMs)
-    this.#timer = setTimeout(() => {
-      const startedAt = performance.now()
-      void this.#commit()
-        .then(() => this.#lookAround())
-        .finally(() => {
-          if (!this.#isStopped) this.#scheduleCommit(performance.now() - startedAt)
-        })
-    }, waitMs)
-  }
-
-  /** Triggers that could not start may start now, and retry topics may have come. */
-  async #lookAround(): Promise<void> {
-    if (Date.now() < this.#lookedAt + LOOK_AROUND_MS) return
-    this.#lookedAt = Date.now()
-    try {
-      const retryTopics = await this.#retryTopics()
-      for (const owned of this.#partitions.values()) {
-        await owned.askAgain()
-        await owned.openRetries(retryTopics)
-      }
-    } catch (error) {
-      this.#options.log.warn({ error: String(error) }, 'triggers cannot be asked again')
-    }
-  }
-
-  /** One commit at a time, so that an older position never overtakes a newer one. */
-  #commit(): Promise<void> {
-    this.#committing = this.#committing.then(async () => {
-      const membership = this.#membership
-      if (membership === undefined) return
-      const { broker, log } = this.#options
-      const all = [...this.#partitions.values()]
-      const cursors = all.flatMap((owned) =>
-        owned.appending().map((cursor) => [cursor, owned.assignment] as const),
-      )
-      await Promise.all([
-        commitProgress({ broker, cursors, membership, log }),
-        ...all.map((owned) => owned.commit()),
-      ])
-    })
-    return this.#committing
   }
 }
 

@@ -27,7 +27,10 @@ export interface Delivery {
 
 /** The way of one trigger's events from one partition. */
 export interface DeliveryChannel {
-  /** Events that wait for a retry, their own or one of their lane's: they cost memory, but no work. */
+  /**
+   * Events that wait for a retry: their own, one of their lane's, or one of what was made of these within
+   * this process. They cost memory, but no work.
+   */
   readonly waiting: number
 
   /** Takes an event over. Calls come in offset order; `onSettled` follows for each, in any order. */
@@ -48,6 +51,8 @@ export interface ChannelOptions {
   onSettled: (record: LogRecord, outcome: Outcome) => void
   /** Events began to wait for a retry; see `DeliveryChannel.waiting`. */
   onWaiting: () => void
+  /** One event began to wait, or goes on. */
+  onWaits?: (record: LogRecord, waits: boolean) => void
   /** A channel of the same trigger whose lanes this one shares: one key is one lane in both. */
   beside?: DeliveryChannel
   /** Dead letters that keep later events of their key back; none: they do not. */
@@ -60,11 +65,13 @@ export interface ChannelOptions {
   transact?: (output: TransactedOutput) => Promise<AppendResult[]>
   /**
    * Takes the output of one event that goes on within this process, and resolves when all that follows
-   * from it is durable; never rejects. Undefined: it is the log's, and appended as without this.
+   * from it is durable; never rejects. Undefined: it is the log's, and appended as without this. `onWaits`
+   * is called, in pairs, when something of it begins to wait and when that goes on or ends.
    */
   forward?: (
     cause: LogRecord,
     records: readonly AppendRecord[],
+    onWaits: (waits: boolean) => void,
   ) => Promise<AppendResult[]> | undefined
 }
 

@@ -11,7 +11,7 @@ import type { Parking } from './parking.ts'
 /** One trigger × partition as the lanes see it. */
 export interface Channel extends ChannelOptions {
   closed: boolean
-  /** Tasks in lanes that wait for a retry. */
+  /** Tasks in lanes that wait. */
   waiting: number
   /** By key; shared with the channels `beside` it. */
   readonly lanes: Map<string, Lane>
@@ -43,6 +43,10 @@ export interface Task {
   spentMs: number
   /** It went after a dead letter of its key without being tried. */
   parked: boolean
+  /** It has ended. */
+  over: boolean
+  /** It is counted in its channel's `waiting`. */
+  waits: boolean
   /** `ref` of the dead letter that came back with this event. */
   readonly replayOf: string | undefined
 }
@@ -54,6 +58,10 @@ export class Lane {
   queue: Task[] = []
   /** Handed to the isolate and not yet resolved, publishing included. */
   running = 0
+  /** The tasks of this run, also those that have ended. */
+  run: readonly Task[] = []
+  /** What was made of this run within the process and waits: so does all that stands behind it. */
+  waitsBeyond = 0
   /** Tasks of this run whose output is being made durable, and the frame of results they came in. */
   publishing = 0
   frame: object | undefined
@@ -93,16 +101,24 @@ export class Lane {
     }
     const run = this.queue.splice(0, length)
     this.running = run.length
+    this.run = run
     return run
   }
 
   /** Ends a run: what has to run again goes back to the front, in the order in which it came. */
   endRun(): void {
+    this.run = []
     if (this.again.length === 0) return
     const again = this.again.filter((task) => !task.channel.closed)
     again.sort((a, b) => a.id - b.id)
     this.queue = again.concat(this.queue)
     this.again = []
+  }
+
+  /** Of this run and behind it. */
+  *unfinished(): Generator<Task> {
+    for (const task of this.run) if (!task.over) yield task
+    yield* this.queue
   }
 
   /** What came back from the dead letters stands before what is new. */

@@ -29,6 +29,8 @@ export interface OutboxOptions {
   append: (records: readonly AppendRecord[]) => Promise<AppendResult[]>
   /** In the order of publishing, as far as the output was published together. */
   settled: (settled: readonly Settled[]) => void
+  /** Something that was forwarded begins to wait, or goes on. */
+  waitsBeyond: (task: Task, waits: boolean) => void
   log: Logger
 }
 
@@ -76,7 +78,9 @@ export class Outbox {
     if (records.length === 0) return false
     // What follows may wait for hours; see `ownCopy`.
     ownCopy(task)
-    const forwarded = forward(task.record, records)
+    const forwarded = forward(task.record, records, (waits) =>
+      this.#options.waitsBeyond(task, waits),
+    )
     if (forwarded === undefined) return false
     void forwarded.then((results) => this.#settled(judged([completion], results)))
     return true

@@ -184,6 +184,8 @@ export class TriggerDelivery implements Delivery {
       copied: false,
       spentMs: 0,
       parked: false,
+      over: false,
+      waits: false,
       replayOf,
     })
     if (replayOf !== undefined) this.#turns.release(lane)

@@ -62,6 +62,7 @@ export class Verdict {
     this.#outbox = new Outbox({
       append: options.append,
       settled: (settled) => this.#settled(settled),
+      waitsBeyond: (task, waits) => options.turns.waitsBeyond(task, waits),
       log: options.log,
     })
   }

@@ -4,7 +4,7 @@ import type { ChannelOptions, DeliveryChannel } from '../contract/delivery.ts'
 import type { Event } from '../contract/event.ts'
 import type { FlowDeliveryOptions } from './flow-delivery.ts'
 import { stepId, type Address } from './plan.ts'
-import type { HopChannel, RunningHop } from './running-hop.ts'
+import type { HopCause, HopChannel, RunningHop } from './running-hop.ts'
 
 export interface FlowChannelOptions extends Pick<
   FlowDeliveryOptions,
@@ -27,8 +27,8 @@ export class FlowChannel implements DeliveryChannel {
   readonly #hops = new Map<RunningHop, HopChannel>()
   /** The last channel of each hop that was opened, here or beside: the next one shares its lanes. */
   readonly #lanes: Map<RunningHop, DeliveryChannel>
-  /** Events whose output is in hops. */
-  #forwarded = 0
+  /** Events that came back to a step, and wait there. */
+  #waitingAtSteps = 0
   #closed = false
 
   constructor(options: FlowChannelOptions) {
@@ -40,16 +40,13 @@ export class FlowChannel implements DeliveryChannel {
       ...channel,
       ...(neighbour === undefined ? {} : { beside: neighbour.#own }),
       ...(options.forwards
-        ? { forward: (cause, records) => this.#forwardOwn(cause, records) }
+        ? { forward: (record, records, onWaits) => this.#forward({ record, onWaits }, records) }
         : {}),
     })
   }
 
-  /** An event that waits in several hops waits once. */
   get waiting(): number {
-    let inHops = 0
-    for (const { channel } of this.#hops.values()) inHops += channel.waiting
-    return this.#own.waiting + Math.min(inHops, this.#forwarded)
+    return this.#own.waiting + this.#waitingAtSteps
   }
 
   deliver(record: LogRecord, event: Event): void {
@@ -82,42 +79,35 @@ export class FlowChannel implements DeliveryChannel {
   /** A dead letter of a step comes back: it goes to that step, not through those before it again. */
   async #goOnAt(step: string, record: LogRecord, event: Event): Promise<void> {
     const hop = this.#channelOf(this.#options.hopOf(step))
-    this.#forwarded++
-    const outcome = await hop.deliver(withoutEvent(record), record, event)
-    this.#forwarded--
+    const cause: HopCause = {
+      record: withoutEvent(record),
+      onWaits: (waits) => {
+        this.#waitingAtSteps += waits ? 1 : -1
+        if (waits) this.#options.channel.onWaiting()
+      },
+    }
+    const outcome = await hop.deliver(cause, record, event)
     if (outcome !== undefined) this.#options.channel.onSettled(record, outcome)
   }
 
-  #forwardOwn(
-    cause: LogRecord,
-    records: readonly AppendRecord[],
-  ): Promise<AppendResult[]> | undefined {
-    const forwarded = this.#forward(cause, records)
-    if (forwarded === undefined) return undefined
-    this.#forwarded++
-    return forwarded.finally(() => this.#forwarded--)
-  }
-
   /** All output of one event has one address. */
-  #forward(
-    cause: LogRecord,
-    records: readonly AppendRecord[],
-  ): Promise<AppendResult[]> | undefined {
+  #forward(cause: HopCause, records: readonly AppendRecord[]): Promise<AppendResult[]> | undefined {
     const hops = this.#options.hopsAt(records[0]?.topic ?? '')
     if (hops === undefined) return undefined
     return Promise.all(records.map((record) => this.#send(cause, record, hops)))
   }
 
   async #send(
-    cause: LogRecord,
+    cause: HopCause,
     output: AppendRecord,
     hops: readonly RunningHop[],
   ): Promise<AppendResult> {
     const { topic } = output
+    const { offset } = cause.record
     let outcomes
     try {
-      const record = recordOf(output, cause)
-      const event = this.#options.decode({ ...record, offset: cause.offset })
+      const record = recordOf(output, cause.record)
+      const event = this.#options.decode({ ...record, offset })
       outcomes = await Promise.all(
         hops.map((hop) => this.#channelOf(hop).deliver(cause, record, event)),
       )
@@ -126,19 +116,18 @@ export class FlowChannel implements DeliveryChannel {
     }
     const isLost = this.#closed || outcomes.includes(undefined)
     if (isLost) return { ok: false, topic, error: new Error('the partition was given up') }
-    return { ok: true, topic, partition: this.#options.channel.partition, offset: cause.offset }
+    return { ok: true, topic, partition: this.#options.channel.partition, offset }
   }
 
   #channelOf(hop: RunningHop): HopChannel {
     const open = this.#hops.get(hop)
     if (open !== undefined) return open
-    const { topic, partition, onWaiting } = this.#options.channel
+    const { topic, partition } = this.#options.channel
     const beside = this.#lanes.get(hop)
     const channel = hop.open({
       topic,
       partition,
-      onWaiting,
-      forward: (cause, records) => this.#forward(cause, records),
+      forward: (record, records, onWaits) => this.#forward({ record, onWaits }, records),
       ...(beside === undefined ? {} : { beside }),
     })
     this.#hops.set(hop, channel)

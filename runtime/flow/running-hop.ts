@@ -11,7 +11,9 @@ import type { Hop } from './plan.ts'
 
 type Ledger = Pick<TriggerMetrics, 'consumed' | 'outcome' | 'returned'>
 
-export type HopChannelOptions = Omit<ChannelOptions, 'trigger' | 'onSettled' | 'forward'> & {
+type Way = Pick<ChannelOptions, 'topic' | 'partition' | 'beside'>
+
+export type HopChannelOptions = Way & {
   /** As `ChannelOptions.forward`; `cause` is the source's record. */
   forward: NonNullable<ChannelOptions['forward']>
 }
@@ -19,9 +21,15 @@ export type HopChannelOptions = Omit<ChannelOptions, 'trigger' | 'onSettled' | '
 /** The source's record that led to a hop's one. */
 export type CauseOf = (record: Pick<LogRecord, 'offset'>) => LogRecord | undefined
 
+/** A source's record, and who wants to know when what was made of it begins to wait, or goes on. */
+export interface HopCause {
+  record: LogRecord
+  onWaits: (waits: boolean) => void
+}
+
 interface HopEvent {
-  /** The record of the source trigger from which the event was made. */
-  cause: LogRecord
+  cause: HopCause
+  waits: boolean
   end: (outcome: Outcome | undefined) => void
 }
 
@@ -40,7 +48,7 @@ export class RunningHop {
 
   /** See `CauseOf`; undefined once the event has ended. */
   causeOf(record: Pick<LogRecord, 'offset'>): LogRecord | undefined {
-    return this.#events.get(record.offset)?.cause
+    return this.#events.get(record.offset)?.cause.record
   }
 
   open({ forward, ...options }: HopChannelOptions): HopChannel {
@@ -48,7 +56,10 @@ export class RunningHop {
       ...options,
       trigger: this.hop.trigger,
       offLog: true,
-      forward: (record, records) => forward(this.causeOf(record) ?? record, records),
+      forward: (record, records, onWaits) =>
+        forward(this.causeOf(record) ?? record, records, onWaits),
+      onWaiting: () => {}, // the source's own channel says so
+      onWaits: ({ offset }, waits) => this.#waits(offset, waits),
       onSettled: ({ offset }, outcome) => this.#end(offset, outcome),
     })
     const mine = new Set<number>()
@@ -59,7 +70,7 @@ export class RunningHop {
         mine.add(offset)
         const outcome = await new Promise<Outcome | undefined>((end) => {
           this.#ledger.consumed()
-          this.#events.set(offset, { cause, end })
+          this.#events.set(offset, { cause, waits: false, end })
           channel.deliver({ ...record, offset }, event)
         })
         mine.delete(offset)
@@ -72,9 +83,17 @@ export class RunningHop {
     }
   }
 
+  #waits(offset: number, waits: boolean): void {
+    const event = this.#events.get(offset)
+    if (event === undefined || event.waits === waits) return
+    event.waits = waits
+    event.cause.onWaits(waits)
+  }
+
   #end(offset: number, outcome: Outcome | undefined): void {
     const event = this.#events.get(offset)
     if (event === undefined) return
+    this.#waits(offset, false)
     this.#events.delete(offset)
     if (outcome === undefined) this.#ledger.returned()
     else this.#ledger.outcome(outcome)
@@ -87,7 +106,7 @@ export interface HopChannel {
   readonly channel: DeliveryChannel
   /** Resolves with what became of it, or undefined where the partition was given up before. */
   deliver(
-    cause: LogRecord,
+    cause: HopCause,
     record: Omit<LogRecord, 'offset'>,
     event: Event,
   ): Promise<Outcome | undefined>

@@ -14,6 +14,7 @@ import { appendAll, type Broker, type LogRecord } from '../../runtime/contract/b
 import type { Event } from '../../runtime/contract/event.ts'
 import { mavenJars } from '../support/cache.ts'
 import { anyEvent } from '../support/event-arbitraries.ts'
+import { isJson } from '../support/is-json.ts'
 import { javaAvailability } from '../support/kafka-install.ts'
 import { kafkaForTests } from '../support/kafka.ts'
 
@@ -206,13 +207,4 @@ async function readAll(broker: Broker, topic: string): Promise<LogRecord[]> {
     end = batch.end
   }
   return records
-}
-
-function isJson(bytes: Buffer): boolean {
-  try {
-    JSON.parse(bytes.toString())
-    return true
-  } catch {
-    return false
-  }
 }

@@ -12,6 +12,7 @@ import { decodeHttp, encodeHttpBinary, encodeHttpStructured } from '../../runtim
 import type { HttpMessage } from '../../runtime/codec/http.ts'
 import type { Attributes, Event } from '../../runtime/contract/event.ts'
 import { anyEvent, sampleEvent } from '../support/event-arbitraries.ts'
+import { isJson } from '../support/is-json.ts'
 import { pythonForTests } from '../support/python.ts'
 
 const SEED = 20_261_127
@@ -179,13 +180,4 @@ async function post(path: string, { headers, body }: HttpMessage): Promise<Respo
 
 function jsonOf({ data }: Event): unknown {
   return JSON.parse(data?.bytes.toString() ?? '')
-}
-
-function isJson(bytes: Buffer): boolean {
-  try {
-    JSON.parse(bytes.toString())
-    return true
-  } catch {
-    return false
-  }
 }

@@ -2,16 +2,16 @@
  * A real Kubernetes control plane for tests: etcd and kube-apiserver, on loopback and free ports, with
  * their data in a temporary folder, ended with the process that started them. RBAC is on.
  */
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { get as getSecurely } from 'node:https'
 import os from 'node:os'
 import path from 'node:path'
 import { installApiServer } from './cluster-install.ts'
-import { eventually } from './eventually.ts'
 import { freePorts } from './free-ports.ts'
+import { startWatched, type WatchedProgram } from './watched-program.ts'
 
 export interface Cluster {
   /** A kubeconfig of the cluster's administrator. */
@@ -27,8 +27,6 @@ export interface Cluster {
   stop(): Promise<void>
 }
 
-const START_DEADLINE_MS = 180_000
-
 export async function startCluster(): Promise<Cluster> {
   const binary = await installApiServer()
   const root = await mkdtemp(path.join(os.tmpdir(), 'millrace-cluster-'))
@@ -37,9 +35,9 @@ export async function startCluster(): Promise<Cluster> {
   const tokens = { admin: randomBytes(16).toString('hex') }
   const files = await writeFiles(root, tokens)
   const etcd = await startEtcd(root, etcdPort, peerPort)
-  const startApi = (): Promise<Program> =>
+  const startApi = (): Promise<WatchedProgram> =>
     startApiServer({ binary, root, files, port: apiPort, etcd: `http://127.0.0.1:${etcdPort}` })
-  let api: Program
+  let api: WatchedProgram
   try {
     api = await startApi()
   } catch (error) {
@@ -96,7 +94,7 @@ async function writeFiles(root: string, tokens: { admin: string }): Promise<File
   return files
 }
 
-async function startEtcd(root: string, port: number, peerPort: number): Promise<Program> {
+async function startEtcd(root: string, port: number, peerPort: number): Promise<WatchedProgram> {
   const url = `http://127.0.0.1:${port}`
   const peer = `http://127.0.0.1:${peerPort}`
   const flags = {
@@ -110,7 +108,7 @@ async function startEtcd(root: string, port: number, peerPort: number): Promise<
     // A test's data need not outlive the machine.
     'unsafe-no-fsync': 'true',
   }
-  const etcd = startProgram(path.join(root, 'etcd.log'), 'etcd', flags)
+  const etcd = await startProgram(root, 'etcd', flags)
   await etcd.until(async () => (await fetch(`${url}/health`)).ok)
   return etcd
 }
@@ -121,7 +119,7 @@ async function startApiServer(at: {
   files: Files
   port: number
   etcd: string
-}): Promise<Program> {
+}): Promise<WatchedProgram> {
   const { binary, root, files, port, etcd } = at
   const flags = {
     'etcd-servers': etcd,
@@ -138,7 +136,7 @@ async function startApiServer(at: {
     // Nothing makes default service accounts here, which this plugin would wait for.
     'disable-admission-plugins': 'ServiceAccount',
   }
-  const api = startProgram(path.join(root, 'kube-apiserver.log'), binary, flags)
+  const api = await startProgram(root, binary, flags)
   await api.until(() => isReady(port))
   return api
 }
@@ -202,61 +200,16 @@ async function runKubectl(root: string, args: string[], input = ''): Promise<str
   return stdout
 }
 
-interface Program {
-  /** Polls until it holds; rejects with the log's end when the program ends or takes too long. */
-  until(check: () => Promise<boolean>): Promise<void>
-  end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>
-}
-
-/** A shell between us reads our pipe, so that the program outlives nobody, however we end. */
-const WATCHDOG = `
-"$@" </dev/null >>"$LOG" 2>&1 3<&- &
-pid=$!
-echo $pid
-(cat <&3; kill -9 $pid) >/dev/null 2>&1 &
-watch=$!
-wait $pid
-kill $watch
-`
-
-function startProgram(log: string, command: string, flags: Record<string, string>): Program {
-  const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`)
-  const shell = spawn('sh', ['-c', `exec 3<&0\n${WATCHDOG}`, 'sh', command, ...args], {
-    stdio: ['pipe', 'pipe', 'ignore'],
-    env: { PATH: process.env['PATH'], LOG: log },
+/** Nothing of the environment but where programs are. */
+function startProgram(
+  root: string,
+  binary: string,
+  flags: Record<string, string>,
+): Promise<WatchedProgram> {
+  return startWatched({
+    command: [binary, ...Object.entries(flags).map(([name, value]) => `--${name}=${value}`)],
+    log: path.join(root, `${path.basename(binary)}.log`),
+    folder: root,
+    env: { PATH: process.env['PATH'] },
   })
-  const ended = once(shell, 'exit').then(() => shell.stdin.destroy())
-  const pid = once(shell.stdout, 'data').then(([data]) => Number(String(data).trim()))
-  unref(shell)
-  return {
-    async until(check) {
-      try {
-        await eventually(
-          async () => {
-            if (shell.exitCode !== null) return true
-            return check()
-          },
-          `${command} serves`,
-          START_DEADLINE_MS,
-        )
-        if (shell.exitCode !== null) throw new Error(`${command} ended with ${shell.exitCode}`)
-      } catch (error) {
-        const text = await readFile(log, 'utf8')
-        throw new Error(`${(error as Error).message}:\n${text.slice(-4_000)}`, { cause: error })
-      }
-    },
-    async end(signal) {
-      shell.ref()
-      if (shell.exitCode === null) process.kill(await pid, signal)
-      await ended
-    },
-  }
-}
-
-/** A forgotten stop() must not keep the test process alive: its end ends the program. */
-function unref(shell: ChildProcess): void {
-  shell.unref()
-  for (const stream of [shell.stdin, shell.stdout]) {
-    ;(stream as unknown as { unref?: () => void } | null)?.unref?.()
-  }
 }

@@ -8,6 +8,7 @@ import { createEmbeddedBroker } from '../../runtime/broker/embedded/broker.ts'
 import { deadLetterTopic } from '../../runtime/broker/names.ts'
 import { decodeRecord, encodeRecord } from '../../runtime/codec/record.ts'
 import { appendAll, type Broker, type LogRecord } from '../../runtime/contract/broker.ts'
+import type { FailedStep } from '../../runtime/contract/delivery.ts'
 import type { Log } from '../../runtime/contract/log-access.ts'
 import type { TriggerManifest } from '../../runtime/contract/manifest.ts'
 import type { Fault } from '../../runtime/contract/outcome.ts'
@@ -29,6 +30,8 @@ export interface FailingEvent {
   /** Partition of the broker's topic. Default 0. */
   partition?: number
   trigger?: TriggerManifest
+  /** The step of a flow that failed. */
+  step?: string
 }
 
 export interface DeadLetterLog extends Log {
@@ -36,7 +39,7 @@ export interface DeadLetterLog extends Log {
   /** Appends the event to the broker's topic and its dead letter; gives the letter's ref. */
   fail(event: FailingEvent): Promise<string>
   /** Lets a record of a retry topic fail again; gives the new letter's ref. */
-  failAgain(topic: string, partition: number, record: LogRecord): Promise<string>
+  failAgain(topic: string, partition: number, record: LogRecord, step?: string): Promise<string>
   /** Every record of a topic, partition by partition. */
   records(topic: string): Promise<Array<{ partition: number; record: LogRecord }>>
 }
@@ -54,8 +57,12 @@ export async function deadLetterLog(t: TestContext): Promise<DeadLetterLog> {
     reader: broker,
     writer: brokerWriter(broker),
     fail: (event) => fail(broker, event),
-    failAgain: (topic, partition, record) =>
-      write(broker, { trigger: TRIGGER, topic, partition, record }, {}),
+    failAgain: (topic, partition, record, step) =>
+      write(
+        broker,
+        { trigger: TRIGGER, topic, partition, record },
+        step === undefined ? {} : { step },
+      ),
     records: (topic) => recordsOf(broker, topic),
   }
 }
@@ -91,7 +98,7 @@ async function fail(broker: Broker, event: FailingEvent): Promise<string> {
 async function write(
   broker: Broker,
   where: { trigger: TriggerManifest; topic: string; partition: number; record: LogRecord },
-  { code = 'FN_HANDLER_THREW', message = 'no stock' }: Partial<FailingEvent>,
+  { code = 'FN_HANDLER_THREW', message = 'no stock', step }: Partial<FailingEvent>,
 ): Promise<string> {
   const topic = deadLetterTopic(where.trigger.group)
   await broker.ensureTopic(topic)
@@ -102,11 +109,17 @@ async function write(
       fault: { code, class: 'TypeError', message, stack: 'at functions/orders.ts:1:1' },
       attempts: 6,
       firstFailedAt: Date.now(),
+      ...(step === undefined ? {} : { step: failedStep(step) }),
     },
     { topic, version: 'v1', encode: encodeRecord },
   )
   const [place] = await appendAll(broker, [letter])
   return `${topic}/${place?.partition}/${place?.offset}`
+}
+
+function failedStep(name: string): FailedStep {
+  const { namespace, subscriber } = TRIGGER
+  return { name, namespace, subscriber, keepsErrors: false }
 }
 
 async function recordsOf(

@@ -33,6 +33,8 @@ export interface FlowBench {
   log: Logged[]
   /** `id:outcome` of the trigger's events, in the order of settling. */
   settled: string[]
+  /** How many waited, each time that the trigger's channel said that more do. */
+  waits: number[]
   /** Open channels of the trigger's retry topic or another partition. */
   open: (topic: string, partition?: number, beside?: DeliveryChannel) => DeliveryChannel
   runner: (subscriber: string) => ScriptedRunner
@@ -96,12 +98,13 @@ export async function flowBench(
   const delivery = deliveries.of(trigger)
   if (delivery === undefined) throw new Error([...deliveries.disabled.values()].join())
   const settled: string[] = []
+  const waits: number[] = []
   const openChannel: FlowBench['open'] = (topic, partition = 0, beside) =>
     delivery.open({
       trigger,
       topic,
       partition,
-      onWaiting: () => {},
+      onWaiting: () => waits.push(channel.waiting),
       onSettled: (record, outcome) =>
         settled.push(`${names.get(`${topic}/${partition}/${record.offset}`)}:${outcome}`),
       ...(beside === undefined ? {} : { beside }),
@@ -117,6 +120,7 @@ export async function flowBench(
     metrics,
     log,
     settled,
+    waits,
     open: openChannel,
     runner,
     answer: async (name, results) => {

@@ -66,15 +66,6 @@ export async function installKafka(): Promise<KafkaInstall> {
   return { classPath, archive: path.join(cacheDirectory(), `classes-java${javaVersion()}.jsa`) }
 }
 
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
-
 function jarsDirectory(): string {
   return path.join(cacheDirectory(), 'libs')
 }

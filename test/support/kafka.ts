@@ -11,7 +11,8 @@ import { after, before, type TestContext } from 'node:test'
 import { freePorts } from './free-ports.ts'
 import { preparedKafka, serverProperties, writeNode } from './kafka-files.ts'
 import { javaAvailability, kafkaAvailability, type KafkaInstall } from './kafka-install.ts'
-import { jvmFlags, startNode, type JvmOptions, type RunningNode } from './kafka-node.ts'
+import { jvmFlags, startNode, type JvmOptions } from './kafka-node.ts'
+import type { WatchedProgram } from './watched-program.ts'
 
 export { kafkaAvailability } from './kafka-install.ts'
 
@@ -145,7 +146,7 @@ async function startOwn(
     await writeNode(directory, serverProperties({ node, count, ports, directory, ...options }))
   }
   const flags = jvmFlags(install, options)
-  const start = (node: number): Promise<RunningNode> =>
+  const start = (node: number): Promise<WatchedProgram> =>
     startNode(directories[node] as string, root, flags)
   const nodes = await Promise.all(directories.map((_, node) => start(node)))
   const bootstrap = ports
@@ -158,8 +159,8 @@ async function startOwn(
     proxied,
     external: false,
     directory: root,
-    pid: (node = 0) => (nodes[node] as RunningNode).pid,
-    kill: (node = 0) => (nodes[node] as RunningNode).end('SIGKILL'),
+    pid: (node = 0) => (nodes[node] as WatchedProgram).pid,
+    kill: (node = 0) => (nodes[node] as WatchedProgram).end('SIGKILL'),
     async restart(node = 0) {
       nodes[node] = await start(node)
     },

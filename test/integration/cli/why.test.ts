@@ -1,13 +1,20 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { followEvent } from '../../../cli/why/follow.ts'
+import type { LogAccess } from '../../../cli/log-access.ts'
 import { readableReport } from '../../../cli/why/readable.ts'
 import type { TriggerReport, WhyReport } from '../../../cli/why/report.ts'
+import { deadLetterTopic, retryTopic } from '../../../runtime/broker/names.ts'
 import { Watermark } from '../../../runtime/consumer/watermark.ts'
 import type { CursorState } from '../../../runtime/contract/cursor-state.ts'
+import type { Event } from '../../../runtime/contract/event.ts'
 import type { DeliveryTrace } from '../../../runtime/contract/history.ts'
+import { DEFAULT_DELIVERY } from '../../../runtime/contract/manifest.ts'
 import { replayLetters } from '../../../runtime/dlq/replay.ts'
 import { deadLetterLog, TRIGGER, type DeadLetterLog } from '../../support/dead-letters.ts'
+import { eventually } from '../../support/eventually.ts'
+import { logDir, RunningFlow } from '../../support/running-flow.ts'
+import { into, parallel } from '../../support/sample-flow.ts'
 import { sampleTrigger } from '../../support/sample-manifest.ts'
 
 interface Live {
@@ -77,6 +84,50 @@ async function halfFinished(t: TestContext): Promise<DeadLetterLog> {
   ])
   return log
 }
+
+it('a step that fails in a running flow is where its event ended', async (t) => {
+  const once = { ...DEFAULT_DELIVERY, retry: 0 }
+  const flow = parallel('p', [
+    { subscriber: 'fine' },
+    { filter: 'fine', subscriber: 'fails', delivery: once },
+  ])
+  const trigger = into(flow)
+  const running = await RunningFlow.open(t, await logDir(t), {
+    topology: { triggers: [trigger], flows: [flow] },
+    functions: {
+      fine: `export const handler = (event) => ({ type: 'fine', data: event.data })`,
+      fails: `export const handler = () => { throw new Error('no') }`,
+    },
+  })
+  await running.send([{ id: 'a', key: 'k' }])
+  const { pipeline, log } = running
+  const access: LogAccess = {
+    ...log,
+    topology: undefined,
+    live: async () => ({ cursors: pipeline.consumer.states() }),
+    delivery: async (query) => pipeline.delivery(query.trigger, query, query.offset),
+    close: async () => {},
+  }
+  const report = await eventually(async () => {
+    const found = await followEvent(access, { id: 'a', triggers: [trigger] })
+    const occurred = found.occurrences !== 'not kept' && triggersOf(found)[0]?.endedAt !== null
+    return occurred ? found : undefined
+  }, 'the event has ended')
+  const [letter] = report.deadLetters
+  assert.ok(letter !== undefined)
+  const { outcome, deadLetteredAt } = triggersOf(report)[0] ?? {}
+  assert.deepEqual(
+    [outcome, deadLetteredAt],
+    ['deadlettered', [{ step: 'p-kn-parallel-1', ref: letter.ref }]],
+  )
+  const { attributes } = (await running.events(deadLetterTopic(trigger.group)))[0] as Event
+  assert.equal(attributes['fnstep'], 'p-kn-parallel-1')
+  assert.ok(
+    readableReport(report).some((line) =>
+      line.includes('outcome: dead-lettered at step p-kn-parallel-1 at '),
+    ),
+  )
+})
 
 describe('following an event', () => {
   it('tells what is finished from what waits, by the commit', async (t) => {
@@ -162,6 +213,51 @@ describe('following an event', () => {
       (await why(log, id)).deadLetters.map((letter) => letter.ref)
     assert.ok((await found('a')).includes(ref))
     assert.deepEqual(await found('a-priced'), [ref])
+  })
+
+  it('says at which step of a flow an event became a dead letter, though its trigger has ended it', async (t) => {
+    const log = await deadLetterLog(t)
+    const ref = await log.fail({ id: 'a', step: 's-kn-sequence-1' })
+    const told = async (live?: Live): Promise<unknown[]> => {
+      const [report] = triggersOf(await why(log, 'a', live))
+      return [report?.outcome, report?.deadLetteredAt]
+    }
+    const letters = [{ step: 's-kn-sequence-1', ref }]
+    const acked = { trace: { outcome: 'acked', endedAt: 5_000 } } as const
+    assert.deepEqual(await told(acked), ['deadlettered', letters])
+    // Another branch of a parallel may still be at it.
+    assert.deepEqual(await told({ trace: {} }), ['under way', letters])
+    assert.deepEqual(await told(), ['not kept', letters])
+    await log.broker.commit(TRIGGER.group, [{ topic: TRIGGER.topic, partition: 0, offset: 1 }])
+    assert.deepEqual(await told(), ['deadlettered', letters])
+    const [, line] = readableReport(await why(log, 'a', acked))
+    assert.match(
+      line ?? '',
+      /outcome: dead-lettered at step s-kn-sequence-1 at 1970-01-01T00:00:05/,
+    )
+  })
+
+  it('tells a replay that ended from the first time, when the step gave the event up', async (t) => {
+    const log = await deadLetterLog(t)
+    const step = 's-kn-sequence-1'
+    const ref = await log.fail({ id: 'a', step })
+    await replayLetters(log, {})
+    const topic = retryTopic(TRIGGER.group)
+    const told = async (): Promise<unknown[]> => {
+      const { occurrences } = await why(log, 'a', { trace: { outcome: 'acked', endedAt: 5_000 } })
+      assert.ok(occurrences !== 'not kept')
+      return occurrences.map(({ replayOf, triggers }) => {
+        assert.ok(triggers !== 'not kept')
+        return [replayOf, triggers[0]?.outcome, triggers[0]?.deadLetteredAt]
+      })
+    }
+    const first = [undefined, 'deadlettered', [{ step, ref }]]
+    assert.deepEqual(new Set(await told()), new Set([first, [ref, 'acked', []]]))
+    const [replay] = await log.records(topic)
+    assert.ok(replay !== undefined)
+    const again = await log.failAgain(topic, replay.partition, replay.record, 'dead-letter-sink')
+    const second = [ref, 'deadlettered', [{ step: 'dead-letter-sink', ref: again }]]
+    assert.deepEqual(new Set(await told()), new Set([first, second]))
   })
 
   it('keeps dead letters when the log has let the event go', async (t) => {

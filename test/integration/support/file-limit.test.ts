@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { run, test, type TestContext } from 'node:test'
 import { eventually } from '../../support/eventually.ts'
 import { FileLimit, isFollowed } from '../../support/file-limit.ts'
-import { isAlive } from '../../support/kafka-install.ts'
+import { isAlive } from '../../support/watched-program.ts'
 import { REPORTED, Reporter, summaryLine, type TestEvent } from '../../support/reporter.ts'
 
 /** Writes down its pid, holds the output of who starts it, and does not end by itself. */

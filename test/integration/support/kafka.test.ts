@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { Kafka, logLevel } from 'kafkajs'
 import { eventually } from '../../support/eventually.ts'
 import { kafkaForTests } from '../../support/kafka.ts'
-import { isAlive } from '../../support/kafka-install.ts'
+import { isAlive } from '../../support/watched-program.ts'
 
 const kafka = kafkaForTests({ own: true })
 

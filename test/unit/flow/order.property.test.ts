@@ -75,6 +75,9 @@ it('keeps the order of a key through all steps, and loses nothing, whatever happ
           t.mock.timers.tick(10_000)
           await b.turn()
         }
+        const unfinished = sent.length - b.settled.length
+        const { waiting } = b.channel
+        assert.ok(waiting >= 0 && waiting <= unfinished, `${waiting} of ${unfinished} wait`)
       }
       b.setLog(() => true)
       for (let round = 0; b.settled.length < sent.length && round < 500; round++) {
@@ -82,6 +85,7 @@ it('keeps the order of a key through all steps, and loses nothing, whatever happ
         t.mock.timers.tick(10_000)
         await b.turn()
       }
+      assert.equal(b.channel.waiting, 0)
       const ended = b.settled.map((line) => line.split(':')[0] as string)
       const letters = deadLetterTopic(b.trigger.group)
       const replies = [

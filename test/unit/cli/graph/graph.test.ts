@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { graphOf } from '../../../../cli/graph/graph.ts'
+import { graphOf, type Graph } from '../../../../cli/graph/graph.ts'
 import { graphAsMermaid } from '../../../../cli/graph/mermaid.ts'
-import { graphAsText } from '../../../../cli/graph/text.ts'
 import type { Topology } from '../../../../runtime/contract/topology.ts'
 import { topologyOf } from '../../../../runtime/topology.ts'
-import { durable, into, sequence } from '../../../support/sample-flow.ts'
+import { durable, into, parallel, sequence } from '../../../support/sample-flow.ts'
 import { sampleTrigger } from '../../../support/sample-manifest.ts'
 
 const FLOW = sequence('s', [
@@ -27,36 +26,35 @@ function topology(given: Partial<Topology>): Topology {
 describe('fn graph', () => {
   const graph = graphOf(topology({ triggers: [into(FLOW), PRICER], flows: [FLOW] }))
 
-  it('says in a tree who reads what, and where the answers go', () => {
-    assert.deepEqual(graphAsText(graph), [
-      'broker events/kafka-broker',
-      '├─ trigger events/orders  where type is "in"',
-      '│  └─ replies → channel knative-messaging-kafka.events.s-kn-sequence-0',
-      '└─ trigger events/pricer  where type is "a \\"b\\"" and data.amount is at least 5',
-      '   ├─ → function pricer',
-      '   ├─ replies → broker events/kafka-broker',
-      '   └─ dead letters → function sink',
-      'channel knative-messaging-kafka.events.s-kn-sequence-0  of events/s',
-      '└─ step events/s-kn-sequence-0',
-      '   ├─ → function one',
-      '   └─ replies → channel knative-messaging-kafka.events.s-kn-sequence-1',
-      'channel knative-messaging-kafka.events.s-kn-sequence-1  of events/s',
-      '└─ step events/s-kn-sequence-1',
-      '   ├─ → http://two.test/',
-      '   └─ replies → broker events/kafka-broker',
-    ])
-  })
-
   it('is a flowchart, whose labels cannot end early', () => {
     const lines = graphAsMermaid(graph)
     assert.equal(lines[0], 'flowchart LR')
     assert.ok(lines.includes('  n0[("broker events/kafka-broker")]'))
     assert.ok(
       lines.includes(
-        '  n0 -->|"type is #quot;a \\#quot;b\\#quot;#quot; and data.amount is at least 5"| n3',
+        '  n0 -->|"type is #quot;a \\#quot;b\\#quot;#quot; and data.amount is at least 5"| n4',
       ),
       lines.join('\n'),
     )
+    const frame = lines.indexOf('  subgraph f1["sequence events/s"]')
+    assert.equal(
+      lines[frame + 1],
+      '    n2(["channel knative-messaging-kafka.events.s-kn-sequence-0"])',
+    )
+    assert.ok(lines.slice(frame).includes('  end'))
+  })
+
+  it('says where dead letters go, and what is dropped', () => {
+    const silent = sequence('q', [{ subscriber: 'one' }], { kind: 'none' })
+    const { edges } = graphOf(topology({ triggers: [into(silent), PRICER], flows: [silent] }))
+    const ways = edges
+      .filter(({ kind, to }) => kind === 'deadLetters' || to.startsWith('nowhere'))
+      .map(({ from, to, kind }) => `${from} ${kind} ${to}`)
+    assert.deepEqual(ways, [
+      'trigger:events/orders deadLetters topic:knative-trigger-events-orders.dlq',
+      'trigger:events/pricer deadLetters function:sink',
+      'step:events/q-kn-sequence-0 reply nowhere:nowhere',
+    ])
   })
 
   it('names every end of an edge, once', () => {
@@ -72,9 +70,18 @@ describe('fn graph', () => {
   })
 
   it('shows a flow with topics between its steps alike', () => {
-    const each = graphOf(topology({ ...durable(into(FLOW), [FLOW]) }))
-    const edges = ({ from, to }: { from: string; to: string }): string => `${from} ${to}`
-    const ends = graphOf(topology({ triggers: [into(FLOW)], flows: [FLOW] }))
-    assert.deepEqual(new Set(each.edges.map(edges)), new Set(ends.edges.map(edges)))
+    const branches = parallel('p', [{ filter: 'odd', subscriber: 'one' }, { subscriber: 'two' }])
+    const flow = sequence('s', [{ subscriber: 'one' }], {
+      kind: 'channel',
+      channel: branches.entry,
+    })
+    const flows = [flow, branches]
+    const each = graphOf(topology({ ...durable(into(flow), flows) }))
+    const ends = graphOf(topology({ triggers: [into(flow)], flows }))
+    const isOwn = ({ kind }: { kind: string }): boolean => kind !== 'deadLetters'
+    assert.deepEqual(new Set(each.edges.filter(isOwn)), new Set(ends.edges.filter(isOwn)))
+    const parts = ({ nodes }: Graph): unknown[] => nodes.filter((node) => node.flow !== undefined)
+    assert.equal(parts(ends).length, 9)
+    assert.deepEqual(new Set(parts(each)), new Set(parts(ends)))
   })
 })
