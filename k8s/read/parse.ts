@@ -86,6 +86,8 @@ function addObjects(
   json: unknown,
   { place, at, parsed }: { place: (path: Path) => string; at: Path; parsed: ParsedFile },
 ): void {
+  // An empty List may say `items: null`, as Go writes a list that was never made.
+  if (isRecord(json) && json['items'] === null && String(json['kind']).endsWith('List')) return
   if (isRecord(json) && Array.isArray(json['items']) && String(json['kind']).endsWith('List')) {
     json['items'].forEach((item: unknown, index) => {
       addObjects(item, { place, at: [...at, 'items', index], parsed })

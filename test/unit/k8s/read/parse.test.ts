@@ -47,6 +47,11 @@ describe('parseResources', () => {
     )
   })
 
+  it('takes a List without items for an empty one', () => {
+    const { resources, findings } = parseResources('f.yaml', 'apiVersion: v1\nkind: List\nitems:\n')
+    assert.deepEqual([resources, findings], [[], []])
+  })
+
   it('reads JSON, and the items of Lists', () => {
     const item = (name: string) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name } })
     const list = { apiVersion: 'v1', kind: 'List', items: [item('a'), item('b')] }
