@@ -54,7 +54,8 @@ function repliesOf({ of, output, manifest, maxEventBytes }: OutputOptions): Outp
     return ({ attributes, data }) => {
       if (topic === NOWHERE) return undefined
       const event = { attributes: attributes as Attributes, data }
-      const counted = goingOn(event, topic)
+      // A KafkaSource brings in what others wrote, and gives it on as Knative's does.
+      const counted = of.wrap === undefined ? goingOn(event, topic) : event
       if (counted === undefined) throw hopLimit(event, topic)
       return encodeRecord(counted, topic)
     }

@@ -154,9 +154,15 @@ describe('a dead-letter sink', () => {
 })
 
 describe('a trigger that hands events on to another broker', () => {
-  const hand = async (t: TestContext, topic: string, hops: number): Promise<FlowBench> => {
-    const b = await flowBench(t, { subscriber: { kind: 'pass' }, reply: { kind: 'topic', topic } })
-    b.send('e1', 'k', { millracehops: hops })
+  const hand = async (
+    t: TestContext,
+    topic: string,
+    hops: number,
+    given: Partial<TriggerManifest> = {},
+  ): Promise<FlowBench> => {
+    const reply = { kind: 'topic', topic } as const
+    const b = await flowBench(t, { subscriber: { kind: 'pass' }, reply, ...given })
+    b.send('e1', 'k', hops === 0 ? {} : { millracehops: hops })
     await new Promise((resolve) => setImmediate(resolve))
     await b.turn()
     return b
@@ -179,6 +185,14 @@ describe('a trigger that hands events on to another broker', () => {
     ]
     assert.deepEqual([event.attributes['millracehops'], event.attributes.id], ['8', 'e1'])
     assert.equal(String(event.data?.bytes), '{"a":1}')
+  })
+
+  it('does not count what a KafkaSource brings in', async (t) => {
+    const wrap = { namespace: 'events', name: 'src' }
+    const [{ event }] = (await hand(t, 'knative-broker-events-b', 0, { wrap })).log as [
+      FlowBench['log'][number],
+    ]
+    assert.equal(event.attributes['millracehops'], undefined)
   })
 
   it('does not count channels, which lead in no circle', async (t) => {
