@@ -5,6 +5,7 @@ import type { Config } from '../runtime/config/schema.ts'
 import { triggerName, type TriggerManifest } from '../runtime/contract/manifest.ts'
 import { isMillraceError, MillraceError } from '../runtime/errors.ts'
 import type { LogAccess } from './log-access.ts'
+import { builtFunctions, topologyBeside } from './topology.ts'
 
 export interface KnownTrigger {
   /** `namespace/name`. */
@@ -14,7 +15,7 @@ export interface KnownTrigger {
 }
 
 /** The triggers of the build, or undefined where there is none that can be read. */
-export async function builtTriggers(config: Config): Promise<TriggerManifest[] | undefined> {
+async function builtTriggers(config: Config): Promise<TriggerManifest[] | undefined> {
   try {
     const { functions } = await readManifest(resolve(config.build))
     return functions.flatMap((one) => one.triggers)
@@ -25,15 +26,30 @@ export async function builtTriggers(config: Config): Promise<TriggerManifest[] |
 }
 
 /**
- * The triggers of the build, and of what a running runtime serves, which knows those of YAML too; undefined
- * where neither is there.
+ * The triggers of the build and of resources in files, by default those of the configuration; undefined
+ * where there is neither. Throws `FN_RESOURCE_INVALID`.
+ */
+export async function declaredTriggers(
+  config: Config,
+  paths: readonly string[] = config.resources,
+): Promise<readonly TriggerManifest[] | undefined> {
+  if (paths.length === 0) return builtTriggers(config)
+  // Whoever runs it was told of notes; here they would be noise.
+  const told = (): void => {}
+  const { triggers } = await topologyBeside(config, paths, await builtFunctions(config), told)
+  return triggers
+}
+
+/**
+ * The triggers of the build, and of what a running runtime serves, which knows those of YAML too; while
+ * none runs, those that are declared here. Undefined where there is nothing.
  */
 export async function servedTriggers(
   { topology }: Pick<LogAccess, 'topology'>,
   config: Config,
-): Promise<TriggerManifest[] | undefined> {
+): Promise<readonly TriggerManifest[] | undefined> {
+  if (topology === undefined) return declaredTriggers(config)
   const built = await builtTriggers(config)
-  if (topology === undefined) return built
   const { triggers } = await topology()
   const served = new Set(triggers.map(triggerName))
   return [...triggers, ...(built ?? []).filter((trigger) => !served.has(triggerName(trigger)))]
