@@ -7,6 +7,9 @@ import { isMillraceError, MillraceError } from '../runtime/errors.ts'
 import type { LogAccess } from './log-access.ts'
 import { builtFunctions, topologyBeside } from './topology.ts'
 
+export const NONE_KNOWN =
+  'no trigger is known here. Those of functions are known by fn build, those of YAML while a runtime runs or by "resources" in millrace.config.json'
+
 export interface KnownTrigger {
   /** `namespace/name`. */
   name: string
@@ -71,7 +74,7 @@ export async function findTrigger(
   throw new MillraceError(
     'FN_CLI_NOT_FOUND',
     names.length === 0
-      ? `there is no trigger ${name}: neither a build nor a running runtime was found here; run fn build, or change to the project's folder`
+      ? `there is no trigger ${name}: ${NONE_KNOWN}`
       : `there is no trigger ${name}; there are ${names.join(', ')}`,
   )
 }
