@@ -144,7 +144,7 @@ describe('fn check -f', () => {
       lines.map(({ kind, message }) => `${kind}: ${message.slice(0, 62)}`),
       [
         'resources: more.yaml:19: spec.subscriber: needs a ref or a uri',
-        'resources: trigger books/pack of function packer (functions/packer.ts) an',
+        'resources: shop/triggers.yaml:2: trigger books/pack stands in functions/p',
         'advice: more.yaml:2: trigger events/never: no event can match: exact.t',
       ],
     )
