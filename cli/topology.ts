@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { MANIFEST_FILE, readManifest } from '../builder/manifest-file.ts'
 import { adminClient } from '../runtime/admin/client.ts'
+import type { Finding } from '../k8s/read/resource.ts'
 import type { Config } from '../runtime/config/schema.ts'
 import type { FunctionManifest } from '../runtime/contract/manifest.ts'
 import type { Topology } from '../runtime/contract/topology.ts'
@@ -26,11 +27,15 @@ export async function declaredTopology(
   return topologyBeside(config, paths, await builtFunctions(config))
 }
 
-/** What these functions and resources in files declare together. Throws `FN_RESOURCE_INVALID`. */
+/**
+ * What these functions and resources in files declare together; `told` takes what is done in another way,
+ * by default for the user. Throws `FN_RESOURCE_INVALID`.
+ */
 export async function topologyBeside(
   config: Config,
   paths: readonly string[],
   functions: readonly FunctionManifest[],
+  told: (findings: readonly Finding[]) => void = sayNotes,
 ): Promise<Topology> {
   if (paths.length === 0) return topologyOf(functions)
   const { loadResources, refuseErrors } = await import('../k8s/read/load.ts')
@@ -39,7 +44,7 @@ export async function topologyBeside(
     functions,
     services: servicesOf(config),
   })
-  sayNotes(findings)
+  told(findings)
   refuseErrors(findings)
   return topologyOf(functions, topology)
 }
@@ -56,7 +61,8 @@ async function runningTopology(): Promise<Topology | undefined> {
   }
 }
 
-async function builtFunctions({ build }: Config): Promise<FunctionManifest[]> {
+/** None where nothing was built. */
+export async function builtFunctions({ build }: Config): Promise<FunctionManifest[]> {
   if (!existsSync(join(build, MANIFEST_FILE))) return []
   return (await readManifest(resolve(build))).functions
 }

@@ -5,6 +5,10 @@ import type { Config } from '../runtime/config/schema.ts'
 import { topicPrefixOf, triggerName, type TriggerManifest } from '../runtime/contract/manifest.ts'
 import { isMillraceError, MillraceError } from '../runtime/errors.ts'
 import type { LogAccess } from './log-access.ts'
+import { builtFunctions, topologyBeside } from './topology.ts'
+
+export const NONE_KNOWN =
+  'no trigger is known here. Those of functions are known by fn build, those of YAML while a runtime runs or by "resources" in millrace.config.json'
 
 export interface KnownTrigger {
   /** `namespace/name`. */
@@ -16,7 +20,7 @@ export interface KnownTrigger {
 }
 
 /** The triggers of the build, or undefined where there is none that can be read. */
-export async function builtTriggers(config: Config): Promise<TriggerManifest[] | undefined> {
+async function builtTriggers(config: Config): Promise<TriggerManifest[] | undefined> {
   try {
     const { functions } = await readManifest(resolve(config.build))
     return functions.flatMap((one) => one.triggers)
@@ -27,15 +31,30 @@ export async function builtTriggers(config: Config): Promise<TriggerManifest[] |
 }
 
 /**
- * The triggers of the build, and of what a running runtime serves, which knows those of YAML too; undefined
- * where neither is there.
+ * The triggers of the build and of resources in files, by default those of the configuration; undefined
+ * where there is neither. Throws `FN_RESOURCE_INVALID`.
+ */
+export async function declaredTriggers(
+  config: Config,
+  paths: readonly string[] = config.resources,
+): Promise<readonly TriggerManifest[] | undefined> {
+  if (paths.length === 0) return builtTriggers(config)
+  // Whoever runs it was told of notes; here they would be noise.
+  const told = (): void => {}
+  const { triggers } = await topologyBeside(config, paths, await builtFunctions(config), told)
+  return triggers
+}
+
+/**
+ * The triggers of the build, and of what a running runtime serves, which knows those of YAML too; while
+ * none runs, those that are declared here. Undefined where there is nothing.
  */
 export async function servedTriggers(
   { topology }: Pick<LogAccess, 'topology'>,
   config: Config,
-): Promise<TriggerManifest[] | undefined> {
+): Promise<readonly TriggerManifest[] | undefined> {
+  if (topology === undefined) return declaredTriggers(config)
   const built = await builtTriggers(config)
-  if (topology === undefined) return built
   const { triggers } = await topology()
   const served = new Set(triggers.map(triggerName))
   return [...triggers, ...(built ?? []).filter((trigger) => !served.has(triggerName(trigger)))]
@@ -57,7 +76,7 @@ export async function findTrigger(
   throw new MillraceError(
     'FN_CLI_NOT_FOUND',
     names.length === 0
-      ? `there is no trigger ${name}: neither a build nor a running runtime was found here; run fn build, or change to the project's folder`
+      ? `there is no trigger ${name}: ${NONE_KNOWN}`
       : `there is no trigger ${name}; there are ${names.join(', ')}`,
   )
 }

@@ -174,7 +174,7 @@ export const ERRORS = {
   FN_DELIVERY_PUBLISH_FAILED: { retry: 'backoff', when: 'A reply could not be made durable.' },
   FN_DELIVERY_HOP_LIMIT: {
     retry: 'never',
-    when: 'A chain of replies has more than 255 hops (`HopLimit`): functions react to each other in a circle.',
+    when: 'An event went on more than 255 times (`HopLimit`): functions or triggers send to each other in a circle.',
   },
   FN_DELIVERY_NO_STEP: {
     retry: 'never',

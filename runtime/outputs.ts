@@ -1,9 +1,9 @@
 /** publish and dlq: what the results of a subscriber become, and where they go. */
-import { deadLetterTopic } from './broker/names.ts'
+import { deadLetterTopic, isChannelTopic } from './broker/names.ts'
 import { checkReplyAttributes } from './codec/extensions.ts'
 import { encodeRecord } from './codec/record.ts'
 import type { DeadLetter } from './contract/delivery.ts'
-import type { Attributes } from './contract/event.ts'
+import type { Attributes, Event } from './contract/event.ts'
 import {
   topicPrefixOf,
   triggerName,
@@ -13,8 +13,9 @@ import {
 import { subscriberName } from './contract/subscriber.ts'
 import type { TriggerDeliveryOptions } from './delivery/trigger-delivery.ts'
 import { deadLetterRecord, sinkRecord } from './dlq/dead-letter.ts'
-import { NOWHERE, type Hop, type Output } from './flow/plan.ts'
+import { isWithinProcess, NOWHERE, type Hop, type Output } from './flow/plan.ts'
 import type { CauseOf } from './flow/running-hop.ts'
+import { countedEvent, hopLimit } from './publish/complete-reply.ts'
 import { publishableReply } from './publish/publishable-reply.ts'
 
 export type Outputs = Pick<TriggerDeliveryOptions, 'toReply' | 'toDeadLetter'>
@@ -36,9 +37,12 @@ export function outputsOf(options: OutputOptions): Outputs {
     toReply: repliesOf(options),
     toDeadLetter: (given) => {
       const letter = deadLetter(given)
-      if (output.deadLetter !== undefined) {
-        return sinkRecord(letter, { topic: output.deadLetter, encode: encodeRecord })
+      const { deadLetter: topic } = output
+      const event = topic === undefined ? undefined : goingOn(letter.event, topic)
+      if (topic !== undefined && event !== undefined) {
+        return sinkRecord({ ...letter, event }, { topic, encode: encodeRecord })
       }
+      // Also of one that has come back from its sink too often.
       return deadLetterRecord(letter, {
         topic: deadLetterTopic(topicPrefixOf(of)),
         version: manifest?.version ?? '',
@@ -52,10 +56,14 @@ function repliesOf({ of, output, manifest, maxEventBytes }: OutputOptions): Outp
   const { subscriber } = of
   const { reply: topic } = output
   if (subscriber.kind === 'pass') {
-    return ({ attributes, data }) =>
-      topic === NOWHERE
-        ? undefined
-        : encodeRecord({ attributes: attributes as Attributes, data }, topic)
+    return ({ attributes, data }) => {
+      if (topic === NOWHERE) return undefined
+      const event = { attributes: attributes as Attributes, data }
+      // A KafkaSource brings in what others wrote, and gives it on as Knative's does.
+      const counted = of.wrap === undefined ? goingOn(event, topic) : event
+      if (counted === undefined) throw hopLimit(event, topic)
+      return encodeRecord(counted, topic)
+    }
   }
   const origin = {
     trigger: triggerName(of),
@@ -73,6 +81,14 @@ function repliesOf({ of, output, manifest, maxEventBytes }: OutputOptions): Outp
     })
     return topic === NOWHERE ? undefined : record
   }
+}
+
+/**
+ * Undefined where it has gone on too often. Channels do not count, whether they are topics or within this
+ * process: circles of flows are refused when they are loaded.
+ */
+function goingOn(event: Event, topic: string): Event | undefined {
+  return isWithinProcess(topic) || isChannelTopic(topic) ? event : countedEvent(event)
 }
 
 /** What a trigger's own subscriber could not handle; of a step that is a trigger, with the step's name. */

@@ -4,6 +4,7 @@ import { triggerName, type FunctionManifest, type TriggerManifest } from './cont
 import { checkTriggerNames } from './contract/metadata-check.ts'
 import { subscriberName } from './contract/subscriber.ts'
 import { EMPTY_TOPOLOGY, type BrokerManifest, type Topology } from './contract/topology.ts'
+import { MillraceError } from './errors.ts'
 
 /**
  * A trigger that both declare is one if they say the same, and else a clash. Throws `FN_NAME_CLASH`,
@@ -16,7 +17,11 @@ export function topologyOf(
   const own = functions.flatMap((one) =>
     one.triggers.map((trigger): TriggerManifest => ({ declaredIn: one.file, ...trigger })),
   )
-  const triggers = [...own, ...declared.triggers.filter((trigger) => !isRepeated(trigger, own))]
+  const names = new Map(own.map((trigger) => [triggerName(trigger), trigger]))
+  const others = declared.triggers.filter((trigger) => !names.has(triggerName(trigger)))
+  const clashes = declared.triggers.flatMap((trigger) => clashOf(trigger, names))
+  if (clashes.length > 0) throw new MillraceError('FN_NAME_CLASH', clashes.join('\n'))
+  const triggers = [...own, ...others]
   checkTriggerNames(triggers)
   return { ...declared, brokers: brokersOf(own, declared.brokers), triggers }
 }
@@ -37,15 +42,27 @@ export function namespaceOf(
   return named?.namespace ?? deployment
 }
 
-/** Repeats what a function says of itself: where it reads, what it takes, who handles it. */
-function isRepeated(trigger: TriggerManifest, own: readonly TriggerManifest[]): boolean {
-  const same = own.find((one) => triggerName(one) === triggerName(trigger))
-  return (
-    same !== undefined &&
-    same.topic === trigger.topic &&
-    subscriberName(same.subscriber) === subscriberName(trigger.subscriber) &&
-    isDeepStrictEqual(same.filters, trigger.filters)
-  )
+/**
+ * Where a trigger that a function declares too says something else: where it reads, what it takes, who
+ * handles it, and where its output goes. The pace (`delivery`, `ordering`) is the function's.
+ */
+function clashOf(trigger: TriggerManifest, own: ReadonlyMap<string, TriggerManifest>): string[] {
+  const name = triggerName(trigger)
+  const same = own.get(name)
+  if (same === undefined) return []
+  const differ = [
+    ...(same.topic === trigger.topic ? [] : ['broker']),
+    ...(subscriberName(same.subscriber) === subscriberName(trigger.subscriber)
+      ? []
+      : ['subscriber']),
+    ...(['filters', 'reply', 'deadLetterSink'] as const).filter(
+      (key) => !isDeepStrictEqual(same[key], trigger[key]),
+    ),
+  ]
+  if (differ.length === 0) return []
+  return [
+    `${trigger.declaredIn}: trigger ${name} stands in ${same.declaredIn} too, and the two differ in ${differ.join(' and ')}; take it out of one of them, or rename one`,
+  ]
 }
 
 function brokersOf(

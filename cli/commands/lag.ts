@@ -7,8 +7,8 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { defineCommand, useLog, withConfigFlags, withLogFlags } from '../command.ts'
 import type { LogAccess } from '../log-access.ts'
-import { EXIT, print } from '../output.ts'
-import { servedTriggers } from '../triggers.ts'
+import { EXIT, print, say } from '../output.ts'
+import { NONE_KNOWN, servedTriggers } from '../triggers.ts'
 
 interface LagOptions {
   json: boolean
@@ -48,6 +48,7 @@ async function runLag(access: LogAccess, config: Config, options: LagOptions): P
   const served = await servedTriggers(access, config)
   // Neither a build nor a runtime: the build's absence is what there is to say.
   if (served === undefined) await readManifest(resolve(config.build))
+  if (served?.length === 0) say(NONE_KNOWN)
   for (const trigger of served ?? []) {
     lines.push(...(await lagOf(access, trigger, live)))
   }

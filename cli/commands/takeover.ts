@@ -15,10 +15,11 @@ import { MillraceError } from '../../runtime/errors.ts'
 import { configOf, defineCommand, readInput, withConfigFlags } from '../command.ts'
 import { EXIT, print, say } from '../output.ts'
 import { plan, type Handover, type PlannedMove } from '../takeover/plan.ts'
+import { resourcePaths, withFileFlag, type FileOptions } from '../resources.ts'
 import { HOW_TO_GET, readStatusFile, type KnativeTrigger } from '../takeover/status-file.ts'
-import { builtTriggers } from '../triggers.ts'
+import { declaredTriggers } from '../triggers.ts'
 
-interface TakeoverOptions extends Record<string, unknown> {
+interface TakeoverOptions extends FileOptions, Record<string, unknown> {
   fromStatus: string
   back: boolean
   force: boolean
@@ -30,12 +31,13 @@ export function takeoverCommand(): Command {
     'takeover',
     "go on where Knative's Kafka broker stopped, or give back",
   )
-  withConfigFlags(command, ['brokers', 'namespace', 'app', 'build'])
+  withConfigFlags(command, ['brokers', 'namespace', 'app', 'build', 'services'])
     .argument('[trigger...]', 'namespace/name, of a Subscription too; default: all of the file')
     .requiredOption('--from-status <file>', `what ${HOW_TO_GET} says; - is standard input`)
     .option('--back', "from Millrace to Knative's groups", false)
     .option('--force', 'also where events will run twice', false)
     .option('--json', 'one JSON object a line', false)
+  withFileFlag(command, 'Knative resources that Millrace serves, beside the build if there is one')
   return runs(async (options, names) => {
     const file = options.fromStatus
     const { triggers, skipped } = readStatusFile((await readInput(file)).toString(), file)
@@ -50,13 +52,14 @@ async function takeOver(
   broker: Broker,
   config: Config,
   wanted: readonly KnativeTrigger[],
-  { back, force, json }: TakeoverOptions,
+  options: TakeoverOptions,
 ): Promise<number> {
+  const { back, force, json } = options
   if (back) await requireStopped(broker, config)
-  const built = (await builtTriggers(config)) ?? []
+  const ours = (await declaredTriggers(config, resourcePaths(options, config))) ?? []
   const moves: PlannedMove[] = []
   for (const trigger of wanted) {
-    moves.push(await plan(broker, handoverOf(trigger, built, back), force))
+    moves.push(await plan(broker, handoverOf(trigger, ours, back), force))
   }
   for (const move of moves) {
     // Kafka refuses it if somebody has joined the group meanwhile.
@@ -68,23 +71,23 @@ async function takeOver(
 
 function handoverOf(
   knative: KnativeTrigger,
-  built: readonly TriggerManifest[],
+  declared: readonly TriggerManifest[],
   back: boolean,
 ): Handover {
   const { name, topic, channel } = knative
   const kind = channel === undefined ? 'trigger' : 'subscription'
-  const group = channel === undefined ? ofTrigger(knative, built) : ofStep(knative, channel)
+  const group = channel === undefined ? ofTrigger(knative, declared) : ofStep(knative, channel)
   const [from, to] = back ? [group, knative.group] : [knative.group, group]
   return { trigger: name, kind, topic, from, to, back }
 }
 
-/** Our group: by the build in this folder, else by the names that Millrace gives. */
-function ofTrigger({ name, topic }: KnativeTrigger, built: readonly TriggerManifest[]): string {
-  const ours = built.find((one) => triggerName(one) === name)
+/** Our group: by what is declared here, in the build and in resources, else by the names that Millrace gives. */
+function ofTrigger({ name, topic }: KnativeTrigger, declared: readonly TriggerManifest[]): string {
+  const ours = declared.find((one) => triggerName(one) === name)
   if (ours !== undefined && ours.topic !== topic) {
     throw new MillraceError(
       'FN_CLI_REFUSED',
-      `trigger ${name}: Knative's broker is on topic ${topic}, and the build in this folder reads ${ours.topic}; ` +
+      `trigger ${name}: Knative's broker is on topic ${topic}, and Millrace's is on ${ours.topic}${ours.declaredIn === undefined ? '' : ` (${ours.declaredIn})`}; ` +
         'give the broker the same topic first. Nothing was moved',
     )
   }

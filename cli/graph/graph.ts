@@ -1,5 +1,9 @@
 /** Who sends events to whom: a topology as nodes and edges. Its shape is what `fn graph --format json` prints. */
-import { triggerName, type TriggerManifest } from '../../runtime/contract/manifest.ts'
+import {
+  topicPrefixOf,
+  triggerName,
+  type TriggerManifest,
+} from '../../runtime/contract/manifest.ts'
 import type { Destination } from '../../runtime/contract/subscriber.ts'
 import type { FlowManifest, FlowStep, Topology } from '../../runtime/contract/topology.ts'
 import { deadLetterTopic } from '../../runtime/broker/names.ts'
@@ -98,7 +102,7 @@ class Drawing {
   }
 
   #trigger(trigger: TriggerManifest): void {
-    const { topic, filters, group, step, deadLetterSink } = trigger
+    const { topic, filters, step, deadLetterSink } = trigger
     const part = step === undefined ? undefined : partOfTrigger(trigger)
     const id = this.#node(
       step === undefined ? 'trigger' : 'step',
@@ -112,7 +116,10 @@ class Drawing {
       kind: 'events',
       ...(filter === '' ? {} : { filter }),
     })
-    const ownLetters: Destination = { kind: 'topic', topic: deadLetterTopic(group) }
+    const ownLetters: Destination = {
+      kind: 'topic',
+      topic: deadLetterTopic(topicPrefixOf(trigger)),
+    }
     const hasSink = deadLetterSink !== undefined && deadLetterSink.kind !== 'none'
     this.#output(id, {
       subscriber: trigger.subscriber,

@@ -26,6 +26,13 @@ export function brokerNamed(
     compilation.error(at, `there is no Broker ${full}${guess}`)
     return undefined
   }
+  const elsewhere = compilation.guess('Broker', namespace, name)
+  if (elsewhere !== '') {
+    compilation.note(
+      at,
+      `there is no Broker ${full} among the resources${elsewhere}; it is taken for one that is declared elsewhere`,
+    )
+  }
   return attempt(compilation, at, () => {
     const manifest = { name: full, topic: brokerTopic({ namespace, name }) }
     compilation.brokers.set(full, manifest)

@@ -2,6 +2,7 @@
 import type { DeliveryPolicy } from '../../runtime/contract/manifest.ts'
 import type { Destination, HttpSubscriber, Subscriber } from '../../runtime/contract/subscriber.ts'
 import type { DestinationSpec, Ref } from './bodies.ts'
+import { certificatesProblem } from './certificates.ts'
 import { brokerNamed } from './broker-named.ts'
 import { specOf, within, type At, type Compilation, type Known } from './compilation.ts'
 import { transformDestination } from './event-transform.ts'
@@ -207,11 +208,9 @@ function httpOf(
   { CACerts }: DestinationSpec,
   { format, compilation, at }: DestinationContext,
 ): HttpSubscriber | undefined {
-  if (CACerts !== undefined && !CACerts.includes('-----BEGIN CERTIFICATE-----')) {
-    compilation.error(
-      within(at, 'CACerts'),
-      'must be certificates in PEM, which begin with -----BEGIN CERTIFICATE-----',
-    )
+  const problem = CACerts === undefined ? undefined : certificatesProblem(CACerts)
+  if (problem !== undefined) {
+    compilation.error(within(at, 'CACerts'), problem)
     return undefined
   }
   return {

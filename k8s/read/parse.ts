@@ -1,5 +1,5 @@
 /** Text of a file to resources that know their lines. JSON is read as the YAML that it is. */
-import { LineCounter, parseAllDocuments, type Document } from 'yaml'
+import { LineCounter, parseAllDocuments, visit, type Document } from 'yaml'
 import { isRecord } from '../../runtime/contract/schema-problems.ts'
 import { linesOf } from './lines.ts'
 import { isFinding, resourceAt } from './resource-of.ts'
@@ -30,9 +30,10 @@ export function parseResources(file: string, text: string): ParsedFile {
       parsed.findings.push(...broken)
       continue
     }
-    const json = jsonOf(file, document, parsed)
+    const place = linesOf(file, document, lines)
+    const json = jsonOf(document, place([]), parsed)
     if (json === undefined || json === null) continue
-    addObjects(json, { place: linesOf(file, document, lines), at: [], parsed })
+    addObjects(json, { place, at: [], parsed })
   }
   return parsed
 }
@@ -71,21 +72,44 @@ function syntaxFindings(file: string, document: Document.Parsed, lines: LineCoun
     }))
 }
 
-function jsonOf(file: string, document: Document.Parsed, { findings }: ParsedFile): unknown {
+function jsonOf(document: Document.Parsed, place: string, { findings }: ParsedFile): unknown {
   try {
     const json: unknown = document.toJS({ maxAliasCount: MAX_ALIASES })
     if (depthOf(json) <= MAX_DEPTH) return json
-    findings.push(unreadable(`${file}:1`, `it is nested deeper than ${MAX_DEPTH} levels`))
+    findings.push(unreadable(place, `it is nested deeper than ${MAX_DEPTH} levels`))
   } catch (error) {
-    findings.push(unreadable(`${file}:1`, error))
+    const lost = lostAlias(document)
+    findings.push(
+      unreadable(
+        place,
+        lost === undefined
+          ? error
+          : `it uses *${lost}, and has no &${lost} before it; what stands in another document does not count`,
+      ),
+    )
   }
   return undefined
+}
+
+/** An alias of nothing, whose error is told in other words where it is merged. */
+function lostAlias(document: Document.Parsed): string | undefined {
+  let lost: string | undefined
+  visit(document, {
+    Alias: (_, alias) => {
+      if (alias.resolve(document) !== undefined) return undefined
+      lost = alias.source
+      return visit.BREAK
+    },
+  })
+  return lost
 }
 
 function addObjects(
   json: unknown,
   { place, at, parsed }: { place: (path: Path) => string; at: Path; parsed: ParsedFile },
 ): void {
+  // An empty List may say `items: null`, as Go writes a list that was never made.
+  if (isRecord(json) && json['items'] === null && String(json['kind']).endsWith('List')) return
   if (isRecord(json) && Array.isArray(json['items']) && String(json['kind']).endsWith('List')) {
     json['items'].forEach((item: unknown, index) => {
       addObjects(item, { place, at: [...at, 'items', index], parsed })

@@ -60,10 +60,14 @@ export function oneOf(
 }
 
 export function whole(min: number, max = 2 ** 31 - 1): Shape {
-  return (value, path) =>
-    Number.isInteger(value) && Number(value) >= min && Number(value) <= max
-      ? []
-      : [{ path, message: `must be a whole number from ${min} on, but is ${shown(value)}` }]
+  return (value, path) => {
+    const number = Number(value)
+    if (Number.isInteger(value) && number >= min && number <= max) return []
+    const range = number > max ? `from ${min} to ${max}` : `from ${min} on`
+    const quoted = typeof value === 'string' && /^\d+$/.test(value)
+    const next = quoted ? '; write it without quotes' : ''
+    return [{ path, message: `must be a whole number ${range}, but is ${shown(value)}${next}` }]
+  }
 }
 
 export const flag: Shape = (value, path) =>

@@ -65,6 +65,12 @@ function triggerOf(known: Known, compilation: Compilation): TriggerManifest | un
     () => status[STATUS_GROUP] ?? triggerGroup(resource),
   )
   if (!broker || !filters || !ordering || !route || !group || topic === undefined) return undefined
+  if (delivery.deadLetterSink?.kind === 'topic' && delivery.deadLetterSink.topic === topic) {
+    compilation.note(
+      within(at, 'delivery', 'deadLetterSink'),
+      `is the broker that the events come from: what fails comes back to ${resource.name} where its filters let it pass, and becomes an ordinary dead letter after 255 rounds`,
+    )
+  }
   const isOwnReply = route.reply.kind === 'topic' && route.reply.topic === topic
   return {
     namespace: resource.namespace,

@@ -9,6 +9,8 @@ const MAX_NAME_LENGTH = 249
 /** RFC 1123 label, which Kubernetes demands of names and namespaces; dots are allowed in names. */
 const OBJECT_NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
 
+const CHANNEL_PREFIX = 'knative-messaging-kafka.'
+
 export interface ObjectName {
   namespace: string
   name: string
@@ -44,7 +46,11 @@ export function triggerGroup(trigger: ObjectName): string {
 
 /** A channel's topic; also how channels within one process are called. */
 export function channelTopic(channel: ObjectName): string {
-  return checked(`knative-messaging-kafka.${channel.namespace}.${channel.name}`, channel)
+  return checked(`${CHANNEL_PREFIX}${channel.namespace}.${channel.name}`, channel)
+}
+
+export function isChannelTopic(topic: string): boolean {
+  return topic.startsWith(CHANNEL_PREFIX)
 }
 
 /** `id` is the UID of the Subscription in a cluster, or its name where it has none. */

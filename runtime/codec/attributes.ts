@@ -104,7 +104,7 @@ function expectation(name: string, value: AttributeValue): string | undefined {
         ? undefined
         : 'an RFC 3339 timestamp such as 2026-01-02T03:04:05Z'
     case 'dataschema':
-      return typeof value === 'string' && ABSOLUTE_URI.test(value)
+      return isAbsoluteUri(value)
         ? undefined
         : 'an absolute URI such as https://example.com/schema.json'
     case 'datacontenttype':
@@ -114,6 +114,10 @@ function expectation(name: string, value: AttributeValue): string | undefined {
     default:
       return undefined
   }
+}
+
+export function isAbsoluteUri(value: AttributeValue): boolean {
+  return typeof value === 'string' && ABSOLUTE_URI.test(value)
 }
 
 /** RFC 3986 section 4.3, with the fragment that schema addresses often have. */

@@ -4,7 +4,7 @@
  * refuses it, and whoever cannot takes the extension for absent.
  */
 import type { Attributes, AttributeValue } from '../contract/event.ts'
-import { checkGivenAttributes, unfit } from './attributes.ts'
+import { checkGivenAttributes, isAbsoluteUri, unfit } from './attributes.ts'
 import { timestampMs } from './timestamp.ts'
 
 type Given = Readonly<Record<string, AttributeValue | undefined>>
@@ -67,7 +67,8 @@ const RULES = {
   deprecated: (value) => (String(value) === 'true' ? undefined : 'true'),
   deprecationfrom: timestamp,
   deprecationsunset: timestamp,
-  deprecationmigration: notEmpty,
+  deprecationmigration: (value) =>
+    isAbsoluteUri(value) ? undefined : 'an absolute URI such as https://example.com/migration',
 } as const satisfies Record<string, Rule>
 
 const NAMES = Object.keys(RULES) as Array<keyof typeof RULES>

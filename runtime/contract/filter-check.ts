@@ -134,6 +134,10 @@ function attributeMapProblems(value: unknown, path: string, check: Check): strin
 }
 
 function nameProblems(name: string, path: string): string[] {
+  // CloudEvents 1.0 forbids an attribute of that name, so nothing would ever match.
+  if (name === 'data') {
+    return [`${path}: "data" is no attribute; use { data: … } for a value inside the data`]
+  }
   if (ATTRIBUTE_NAME.test(name)) return []
   const lower = name.toLowerCase()
   const next = ATTRIBUTE_NAME.test(lower)

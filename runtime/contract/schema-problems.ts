@@ -2,6 +2,9 @@
 import type { ErrorObject } from 'ajv'
 import { nearest } from './nearest.ts'
 
+/** More than these are no help in a line. */
+const MAX_CHOICES = 20
+
 /** One line a problem. The errors must come from an Ajv with `allErrors` and `verbose`. */
 export function schemaProblems(errors: readonly ErrorObject[], root: string): string[] {
   // What the branches of an `anyOf` report is noise: the `anyOf` error itself speaks for them.
@@ -15,7 +18,14 @@ export function schemaProblems(errors: readonly ErrorObject[], root: string): st
           error.instancePath.startsWith(union.instancePath),
       ),
   )
-  return own.map((error) => describe(error, pathText(error.instancePath, root)))
+  // Where an `anyOf` only says that no branch fits, and a branch says why, the branch is enough.
+  const said = own.filter(
+    (error) =>
+      error.keyword !== 'anyOf' ||
+      literalsOf(error) !== undefined ||
+      !own.some((one) => one.keyword === 'enum' && one.instancePath === error.instancePath),
+  )
+  return said.map((error) => describe(error, pathText(error.instancePath, root)))
 }
 
 /** `/triggers/0/broker` as `triggers[0].broker`; the root by its own name. */
@@ -60,6 +70,8 @@ function describe(error: ErrorObject, path: string): string {
       return `${path} needs at least ${String(error.params['limit'])} entry`
     case 'const':
       return `${path} must be ${shown(error.params['allowedValue'])}, but is ${shown(error.data)}`
+    case 'enum':
+      return `${path} ${choiceText(enumOf(error), error.data)}`
     case 'anyOf':
       return `${path} ${unionText(error)}`
     default:
@@ -72,18 +84,33 @@ function knownKeys(error: ErrorObject): string[] {
   return isRecord(schema) && isRecord(schema['properties']) ? Object.keys(schema['properties']) : []
 }
 
-/** What a union of literals allows, with the nearest one where a text was meant for it. */
-function unionText({ schema, data, message }: ErrorObject): string {
+function enumOf({ params }: ErrorObject): unknown[] {
+  const allowed: unknown = params['allowedValues']
+  return Array.isArray(allowed) ? allowed : []
+}
+
+function unionText(error: ErrorObject): string {
+  const literals = literalsOf(error)
+  if (literals !== undefined) return choiceText(literals, error.data)
+  return `${error.message ?? 'has none of the forms that are allowed'}, but is ${shown(error.data)}`
+}
+
+/** Undefined where a branch is more than one text. */
+function literalsOf({ schema }: ErrorObject): string[] | undefined {
   const branches: unknown[] = Array.isArray(schema) ? schema : []
   const literals = branches.flatMap((branch) =>
     isRecord(branch) && typeof branch['const'] === 'string' ? [branch['const']] : [],
   )
-  if (literals.length === 0 || literals.length < branches.length) {
-    return `${message ?? 'has none of the forms that are allowed'}, but is ${shown(data)}`
-  }
-  const quoted = literals.map((literal) => JSON.stringify(literal))
-  const list = [quoted.slice(0, -1).join(', '), ...quoted.slice(-1)].filter(Boolean).join(' or ')
-  const guess = typeof data === 'string' ? nearest(data, literals) : undefined
+  return literals.length > 0 && literals.length === branches.length ? literals : undefined
+}
+
+/** What is allowed, with the nearest one where a text was meant for it. */
+function choiceText(choices: readonly unknown[], data: unknown): string {
+  const quoted = choices.map((choice) => shown(choice))
+  const some = quoted.length > MAX_CHOICES ? [...quoted.slice(0, MAX_CHOICES), '…'] : quoted
+  const list = [some.slice(0, -1).join(', '), ...some.slice(-1)].filter(Boolean).join(' or ')
+  const texts = choices.filter((choice) => typeof choice === 'string')
+  const guess = typeof data === 'string' ? nearest(data, texts) : undefined
   const next = guess === undefined ? '' : `; did you mean "${guess}"?`
   return `must be ${list}, but is ${shown(data)}${next}`
 }

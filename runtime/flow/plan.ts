@@ -14,6 +14,10 @@ export type Address = string
 /** Output for it is dropped, and done. */
 export const NOWHERE: Address = ':nowhere'
 
+export function isWithinProcess(address: Address): boolean {
+  return address.startsWith(':')
+}
+
 export interface Hop {
   /** Its name in dead letters (`fnstep`), unique in its namespace. */
   step: string

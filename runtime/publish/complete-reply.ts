@@ -9,7 +9,7 @@ import { MillraceError } from '../errors.ts'
 
 /** Replies in a row, each to the one before, of which the last is still published. */
 const MAX_HOPS = 255
-/** How many replies in a row led to an event; an event that is no reply counts as 0. */
+/** How many replies in a row led to an event, and how often it went on into a broker; else 0. */
 const HOPS = 'millracehops'
 
 export interface ReplyOrigin {
@@ -66,6 +66,25 @@ function continueTrace({ traceparent, tracestate }: Attributes, reply: Attribute
   if (reply['traceparent'] !== undefined || traceparent === undefined || traceparent === '') return
   reply['traceparent'] = traceparent
   if (tracestate !== undefined) reply['tracestate'] ??= tracestate
+}
+
+/**
+ * The event as it goes on, unchanged, into a broker: that counts as well, or two triggers that hand events
+ * to each other's broker would do so for ever. Undefined where it has gone on too often.
+ */
+export function countedEvent(event: Event): Event | undefined {
+  const hops = hopsOf(event.attributes[HOPS]) + 1
+  if (hops > MAX_HOPS) return undefined
+  return { ...event, attributes: { ...event.attributes, [HOPS]: hops } }
+}
+
+/** What `countedEvent` stopped. */
+export function hopLimit({ attributes }: Event, topic: string): MillraceError {
+  return new MillraceError(
+    'FN_DELIVERY_HOP_LIMIT',
+    `event ${attributes.id} has gone on ${MAX_HOPS} times, and now again into ${topic}: triggers send events to each other's broker in a circle. ` +
+      'Give one of them a filter that ends it; `fn graph` shows where events go',
+  )
 }
 
 function nextHop(cause: Attributes, reply: Attributes, index: number): number {

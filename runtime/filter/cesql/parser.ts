@@ -37,6 +37,7 @@ const FUNCTION_NAME = /^[A-Z][A-Z_]*$/
 /** Throws `FN_FILTER_INVALID` with line, column and what was expected there. */
 export function parseCesql(expression: string): Syntax {
   const parser = new Parser(expression)
+  parser.doubtDashes()
   return { root: parser.expression(), doubts: parser.doubts, rightward: parser.rightward }
 }
 
@@ -254,6 +255,19 @@ class Parser {
     this.doubts.push(
       `NOT (column ${column}) binds more tightly than ${operator.toUpperCase()}; write NOT ( … ) around all that it is for`,
     )
+  }
+
+  /** `my-header` looks like one name and is a subtraction. */
+  doubtDashes(): void {
+    for (const [index, dash] of this.#tokens.entries()) {
+      const [before, after] = [this.#tokens[index - 1], this.#tokens[index + 1]]
+      if (dash.text !== '-' || before?.kind !== 'word' || after?.kind !== 'word') continue
+      if (before.end !== dash.at || dash.end !== after.at) continue
+      const { column } = placeOf(this.#source, before.at)
+      this.doubts.push(
+        `${before.text}-${after.text} (column ${column}) takes ${after.text} from ${before.text}, since no attribute has a "-" in its name; put spaces around it if that is meant`,
+      )
+    }
   }
 
   #peek(): Token {

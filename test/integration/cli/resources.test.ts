@@ -34,6 +34,26 @@ interface Explained {
   failed: unknown[]
 }
 
+describe('fn lag of triggers that stand in YAML', () => {
+  it('knows them by the configuration, and says so where it knows none', async (t) => {
+    const p = await shop(t, { 'packer.ts': PACKER })
+    assert.equal((await p.fn(['build'])).code, 0)
+    const running = await p.start(['-f', 'shop'])
+    await running.end('SIGTERM')
+    const { code, stdout, stderr } = await p.fn(['lag'])
+    assert.deepEqual([code, stdout], [0, ''])
+    assert.match(stderr, /^no trigger is known here\. .* "resources" in millrace\.config\.json$/m)
+
+    await p.write('millrace.config.json', JSON.stringify({ resources: ['shop'] }))
+    const lines = await p.json<{ trigger: string }>(['lag'])
+    assert.deepEqual([...new Set(lines.map(({ trigger }) => trigger))].toSorted(), [
+      'books/pack',
+      'books/pay',
+      'books/take-back',
+    ])
+  })
+})
+
 describe('fn explain -f', () => {
   it('needs no project, and leaves out the steps of flows', async (t) => {
     const p = await shop(t)
@@ -124,7 +144,7 @@ describe('fn check -f', () => {
       lines.map(({ kind, message }) => `${kind}: ${message.slice(0, 62)}`),
       [
         'resources: more.yaml:19: spec.subscriber: needs a ref or a uri',
-        'resources: trigger books/pack of function packer (functions/packer.ts) an',
+        'resources: shop/triggers.yaml:2: trigger books/pack stands in functions/p',
         'advice: more.yaml:2: trigger events/never: no event can match: exact.t',
       ],
     )

@@ -57,7 +57,8 @@ describe('what is refused where its sender hears of it', () => {
     refuses('deprecated', false, 'false', 'TRUE', 1)
     refuses('deprecationfrom', 'soon')
     refuses('deprecationsunset', 'later')
-    refuses('deprecationmigration', '')
+    refuses('deprecationmigration', '', 'docs/new.html', 5)
+    takes({ deprecationmigration: 'https://example.com/docs/new.html#how' })
     const from = { deprecated: true, deprecationfrom: '2026-06-01T00:00:00Z' }
     takes({ ...from, deprecationsunset: '2026-06-01T02:00:00+02:00' })
     assert.throws(

@@ -57,6 +57,10 @@ const BAD: Array<[filter: unknown, ...problems: string[]]> = [
     'f[0].prefix: "dataSchema" is no attribute name; did you mean "dataschema"?',
   ],
   [
+    { exact: { data: '5' } },
+    'f[0].exact: "data" is no attribute; use { data: … } for a value inside the data',
+  ],
+  [
     { exact: { 'data.amount': '5' } },
     'f[0].exact: "data.amount" is no attribute name; use { data: … } for a value inside the data',
   ],

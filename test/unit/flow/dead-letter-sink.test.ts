@@ -51,6 +51,23 @@ describe('a dead-letter sink', () => {
     assert.deepEqual(b.settled, ['e1:deadlettered'])
   })
 
+  it('that sends the event back to its trigger for ever, ends so as an ordinary dead letter', async (t) => {
+    const b = await flowBench(t, {
+      delivery: ONCE,
+      deadLetterSink: { kind: 'topic', topic: BROKER },
+    })
+    const fail = async (id: string, millracehops: number): Promise<FlowBench['log'][number]> => {
+      b.send(id, 'k', { millracehops })
+      await b.turn()
+      await b.answer('orders', [failed(b.runner('orders').take(id))])
+      return b.log.at(-1) as FlowBench['log'][number]
+    }
+    const last = await fail('e1', 254)
+    assert.deepEqual([last.topic, last.event.attributes['millracehops']], [BROKER, '255'])
+    assert.equal((await fail('e2', 255)).topic, LETTERS)
+    assert.deepEqual(b.settled, ['e1:deadlettered', 'e2:deadlettered'])
+  })
+
   it('is tried again until the log has the event', async (t) => {
     const b = await flowBench(t, {
       delivery: ONCE,
@@ -133,6 +150,56 @@ describe('a dead-letter sink', () => {
     await b.answer('orders', [failed(b.runner('orders').take('e1'))])
     await b.answer('a', [done(b.runner('a').take('e1'))])
     assert.deepEqual(b.settled, ['e1:deadlettered'])
+  })
+})
+
+describe('a trigger that hands events on to another broker', () => {
+  const hand = async (
+    t: TestContext,
+    topic: string,
+    hops: number,
+    given: Partial<TriggerManifest> = {},
+  ): Promise<FlowBench> => {
+    const reply = { kind: 'topic', topic } as const
+    const b = await flowBench(t, { subscriber: { kind: 'pass' }, reply, ...given })
+    b.send('e1', 'k', hops === 0 ? {} : { millracehops: hops })
+    await new Promise((resolve) => setImmediate(resolve))
+    await b.turn()
+    return b
+  }
+
+  it('ends what goes round and round as a dead letter that says so', async (t) => {
+    const { log, settled } = await hand(t, 'knative-broker-events-other', 255)
+    const [{ topic, event }] = log as [FlowBench['log'][number]]
+    assert.equal(topic, LETTERS)
+    assert.match(
+      Buffer.from(String(event.attributes['knativeerrordata']), 'base64').toString(),
+      /^HopLimit: event e1 has gone on 255 times, and now again into knative-broker-events-other: /,
+    )
+    assert.deepEqual(settled, ['e1:deadlettered'])
+  })
+
+  it('counts how often, and changes nothing else', async (t) => {
+    const [{ event }] = (await hand(t, 'knative-broker-events-other', 7)).log as [
+      FlowBench['log'][number],
+    ]
+    assert.deepEqual([event.attributes['millracehops'], event.attributes.id], ['8', 'e1'])
+    assert.equal(String(event.data?.bytes), '{"a":1}')
+  })
+
+  it('does not count what a KafkaSource brings in', async (t) => {
+    const wrap = { namespace: 'events', name: 'src' }
+    const [{ event }] = (await hand(t, 'knative-broker-events-b', 0, { wrap })).log as [
+      FlowBench['log'][number],
+    ]
+    assert.equal(event.attributes['millracehops'], undefined)
+  })
+
+  it('does not count channels, which lead in no circle', async (t) => {
+    const [{ event }] = (await hand(t, 'knative-messaging-kafka.events.c', 7)).log as [
+      FlowBench['log'][number],
+    ]
+    assert.equal(event.attributes['millracehops'], '7')
   })
 })
 

@@ -35,6 +35,14 @@ const FAULTS: Array<[expression: string, message: string]> = [
 ]
 
 const DOUBTS: Array<[expression: string, doubts: string[]]> = [
+  [
+    "type = 'a' AND EXISTS my-ext",
+    [
+      'my-ext (column 23) takes ext from my, since no attribute has a "-" in its name; put spaces around it if that is meant',
+    ],
+  ],
+  ['hops - 1 > ttl - used', []],
+  ["subject = 'my-ext' AND a -1 = 2", []],
   ['a = 1 AND b = 2 AND c = 3', []],
   ['(a = 1 OR b = 2) AND c = 3', []],
   ['NOT (a = 1)', []],

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Subscriber } from '../../../../runtime/contract/subscriber.ts'
 import { compiled, ref, resourceText, type Given } from '../../../support/resources.ts'
+import { selfSigned } from '../../../support/self-signed.ts'
 
-const CERTIFICATE = '-----BEGIN CERTIFICATE-----\\nx\\n-----END CERTIFICATE-----'
+const CERTIFICATE = selfSigned().cert.replaceAll('\n', '\\n')
 
 /** The subscriber stands on line 9 of `f.yaml`. */
 function trigger(subscriber: string): string {
@@ -127,6 +128,11 @@ describe('a subscriber', () => {
     assert.match(
       refused('{ uri: "https://a", CACerts: x }').join(),
       /CACerts: must be certificates/,
+    )
+    const broken = '-----BEGIN CERTIFICATE-----\\nx\\n-----END CERTIFICATE-----'
+    assert.match(
+      refused(`{ uri: "https://a", CACerts: "${CERTIFICATE}${broken}" }`).join(),
+      /CACerts: certificate 2 of 2 is broken: /,
     )
   })
 

@@ -59,6 +59,7 @@ test('a shop with services, triggers and flows runs as it is', async () => {
       'broker.yaml:25: data["bootstrap.servers"]',
       'return.yaml:9: spec.channelTemplate.kind',
       'services.yaml:35: metadata.name',
+      'triggers.yaml:41: spec.delivery.deadLetterSink',
     ],
   )
 })

@@ -47,6 +47,39 @@ describe('parseResources', () => {
     )
   })
 
+  it('knows the line of what is merged into a map', () => {
+    const text = `x: &s
+  broker: b
+  filters: [{ exact: { typ: a } }]
+y: &t { subscriber: s }
+spec:
+  <<: [*s, *t]
+  delivery: {}
+apiVersion: v1
+kind: A
+metadata: { name: a }
+`
+    const [resource] = parseResources('f.yaml', text).resources
+    assert.equal(resource?.place(['spec', 'filters', 0, 'exact', 'typ']), 'f.yaml:3')
+    assert.equal(resource?.place(['spec', 'subscriber']), 'f.yaml:4')
+    assert.equal(resource?.place(['spec', 'delivery']), 'f.yaml:7')
+    assert.equal(resource?.place(['spec', 'nothing']), 'f.yaml:5')
+  })
+
+  it('says which alias of a document leads nowhere', () => {
+    const line =
+      'f.yaml:3: no YAML that can be read: it uses *m, and has no &m before it; what stands in another document does not count'
+    assert.deepEqual(findingsOf('a: &m { b: c }\n---\nmetadata: { <<: *m }\n'), [
+      'f.yaml:1: apiVersion: is missing',
+      line,
+    ])
+  })
+
+  it('takes a List without items for an empty one', () => {
+    const { resources, findings } = parseResources('f.yaml', 'apiVersion: v1\nkind: List\nitems:\n')
+    assert.deepEqual([resources, findings], [[], []])
+  })
+
   it('reads JSON, and the items of Lists', () => {
     const item = (name: string) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name } })
     const list = { apiVersion: 'v1', kind: 'List', items: [item('a'), item('b')] }

@@ -223,6 +223,37 @@ describe('a Trigger', () => {
     assert.deepEqual(compiled(slip).errors, [])
   })
 
+  it('says so where only another namespace declares its broker', () => {
+    const { errors, notes } = compiled(
+      broker('  {}') + trigger(`  broker: b\n  ${TO}`).replace('  namespace: events\n', ''),
+    )
+    assert.deepEqual(errors, [])
+    assert.deepEqual(notes, [
+      'f.yaml:15: spec.broker: there is no Broker default/b among the resources; there is one in the namespace "events"; it is taken for one that is declared elsewhere',
+    ])
+  })
+
+  it('says so where its dead letters come back to it', () => {
+    const sink = `delivery: { deadLetterSink: ${ref('Broker', 'b')} }`
+    const { errors, notes } = compiled(trigger(`  broker: b\n  ${TO}\n  ${sink}`))
+    assert.deepEqual(errors, [])
+    assert.deepEqual(notes, [
+      'f.yaml:10: spec.delivery.deadLetterSink: is the broker that the events come from: what fails comes back to t where its filters let it pass, and becomes an ordinary dead letter after 255 rounds',
+    ])
+  })
+
+  it('takes whole numbers as they are, and no larger ones than Knative', () => {
+    const retry = (value: string): string[] =>
+      compiled(trigger(`  broker: b\n  ${TO}\n  delivery: { retry: ${value} }`)).errors
+    assert.deepEqual(retry('0'), [])
+    assert.deepEqual(retry('"3"'), [
+      'f.yaml:10: spec.delivery.retry: must be a whole number from 0 on, but is "3"; write it without quotes',
+    ])
+    assert.deepEqual(retry('2147483648'), [
+      'f.yaml:10: spec.delivery.retry: must be a whole number from 0 to 2147483647, but is 2147483648',
+    ])
+  })
+
   it('is not compiled while its broker is wrong, which is said once', () => {
     const { errors, topology } = compiled(broker('  confg: {}') + trigger(`  broker: b\n  ${TO}`))
     assert.deepEqual(errors, ['f.yaml:8: spec.confg: is not known; did you mean "config"?'])
