@@ -66,7 +66,7 @@ export class ApiServer {
 
   /** The lines of an answer as they come. One that is not 200 rejects with `RefusedError`. */
   async *lines(path: string, { idleMs, signal }: StreamOptions): AsyncGenerator<string> {
-    const response = await this.#send('GET', path, { signal })
+    const response = await this.#begun(path, { idleMs, signal })
     if (response.statusCode !== 200) {
       throw new RefusedError(response.statusCode ?? 0, parsed(await readAll(response)))
     }
@@ -86,6 +86,20 @@ export class ApiServer {
     } finally {
       clearTimeout(idle)
       response.destroy()
+    }
+  }
+
+  /** An answer that begins within the time; its lines may then take as long as they like. */
+  async #begun(path: string, { idleMs, signal }: StreamOptions): Promise<IncomingMessage> {
+    const late = new AbortController()
+    const timer = setTimeout(() => late.abort(), idleMs).unref()
+    try {
+      return await this.#send('GET', path, { signal: AbortSignal.any([signal, late.signal]) })
+    } catch (error) {
+      if (!late.signal.aborted) throw error
+      throw new Error(`no answer came for ${idleMs / 1_000} s`, { cause: error })
+    } finally {
+      clearTimeout(timer)
     }
   }
 

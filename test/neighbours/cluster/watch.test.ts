@@ -1,5 +1,6 @@
 /** The parts of the controller that talk to an API server, each alone. */
 import assert from 'node:assert/strict'
+import { readFile, writeFile } from 'node:fs/promises'
 import { test, type TestContext } from 'node:test'
 import { ApiServer } from '../../../k8s/controller/api-server.ts'
 import { Lease } from '../../../k8s/controller/lease.ts'
@@ -7,6 +8,7 @@ import { KindWatch, metadataOf } from '../../../k8s/controller/watch-kind.ts'
 import type { Logger } from '../../../runtime/contract/log.ts'
 import { clusterForTests, installDefinitions, trigger } from '../../support/cluster-fixture.ts'
 import { eventually } from '../../support/eventually.ts'
+import { startGate, type Gate } from '../../support/gate.ts'
 import { SILENT } from '../../support/silent-log.ts'
 
 const given = clusterForTests()
@@ -17,8 +19,9 @@ test(
   given.needed,
   async (t) => {
     const log = lines()
+    const { gate, kubeconfig } = await gateTo(t, given.cluster.admin)
     const watch = new KindWatch({
-      api: new ApiServer(given.cluster.admin),
+      api: new ApiServer(kubeconfig),
       paths: [PATH.replace('/v1/', '/v9/'), PATH],
       what: 'triggers',
       changed: () => {},
@@ -41,12 +44,14 @@ test(
     await given.cluster.kubectl(['delete', 'trigger', 'one', '-n', 'events'])
     await eventually(() => versions()['two'] === 2 && !('one' in versions()), 'both are different')
 
-    await given.cluster.restartApiServer(async () => {
-      assert.deepEqual(versions(), { two: 2 }, 'what was known stays known')
-      await given.cluster.compact()
-    })
+    // What it saw last is older than all that the server has when it is asked again.
+    gate.shut()
+    await apply('two', 'c')
+    await given.cluster.restartApiServer(() => given.cluster.compact())
+    await eventually(() => apply('three'), 'the server knows its kinds again')
     await given.cluster.kubectl(['delete', 'trigger', 'two', '-n', 'events'])
-    await apply('three')
+    assert.deepEqual(versions(), { two: 2 }, 'what was known stays known')
+    gate.open()
     await eventually(() => versions()['three'] === 1 && !('two' in versions()), 'it goes on')
     assert.match(log.text(), /forgotten the version/)
   },
@@ -92,6 +97,17 @@ test(
 )
 
 const DURATION_MS = 3_000
+
+/** A gate before the API server, and a kubeconfig that leads through it. */
+async function gateTo(t: TestContext, admin: string): Promise<{ gate: Gate; kubeconfig: string }> {
+  const config = await readFile(admin, 'utf8')
+  const port = Number(/127\.0\.0\.1:(\d+)/.exec(config)?.[1])
+  const gate = await startGate(port)
+  const kubeconfig = `${admin}.gate`
+  await writeFile(kubeconfig, config.replace(`:${port}`, `:${gate.port}`), { mode: 0o600 })
+  t.after(() => gate.close())
+  return { gate, kubeconfig }
+}
 
 function holder(t: TestContext, name: string): { lease: Lease; leads(): boolean } {
   let leads = false
