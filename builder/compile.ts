@@ -4,7 +4,8 @@
  */
 import path from 'node:path'
 import { MANIFEST_VERSION, type FunctionManifest } from '../runtime/contract/manifest.ts'
-import { checkMetadata, checkNames } from '../runtime/contract/metadata-check.ts'
+import { checkMetadata } from '../runtime/contract/metadata-check.ts'
+import { checkNames } from '../runtime/contract/name-clashes.ts'
 import { isMillraceError, type MillraceError } from '../runtime/errors.ts'
 import { bundleFunction, type Bundle } from './bundle.ts'
 import { discoverFunctions } from './discover.ts'

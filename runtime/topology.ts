@@ -1,7 +1,7 @@
 /** Joins what functions declare in their metadata with what was declared beside them. */
 import { isDeepStrictEqual } from 'node:util'
 import { triggerName, type FunctionManifest, type TriggerManifest } from './contract/manifest.ts'
-import { checkTriggerNames } from './contract/metadata-check.ts'
+import { checkTriggerNames } from './contract/name-clashes.ts'
 import { subscriberName } from './contract/subscriber.ts'
 import { EMPTY_TOPOLOGY, type BrokerManifest, type Topology } from './contract/topology.ts'
 import { MillraceError } from './errors.ts'

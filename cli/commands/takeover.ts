@@ -40,7 +40,7 @@ export function takeoverCommand(): Command {
   withFileFlag(command, 'Knative resources that Millrace serves, beside the build if there is one')
   return runs(async (options, names) => {
     const file = options.fromStatus
-    const { triggers, skipped } = readStatusFile((await readInput(file)).toString(), file)
+    const { triggers, skipped } = await readStatusFile((await readInput(file)).toString(), file)
     const wanted = selected(triggers, names, file)
     for (const reason of skipped) say(`left out: ${reason}`)
     const config = configOf(options)

@@ -3,7 +3,6 @@
  * Knative writes topics and the groups of triggers into status annotations, and only these count: its naming
  * has changed over time and can be configured. The group of a Subscription is nowhere but in its UID.
  */
-import { parseAllDocuments } from 'yaml'
 import { subscriptionGroup, type ObjectName } from '../../runtime/broker/names.ts'
 import { MillraceError } from '../../runtime/errors.ts'
 
@@ -53,8 +52,8 @@ export const HOW_TO_GET = 'kubectl get broker,trigger,kafkachannel,subscription 
 const KAFKA_CLASSES = new Set(['Kafka', 'KafkaNamespaced'])
 
 /** Throws `FN_CLI_USAGE` for what is no such file, or lacks what a takeover rests on. */
-export function readStatusFile(text: string, file: string): StatusFile {
-  const resources = resourcesOf(text, file)
+export async function readStatusFile(text: string, file: string): Promise<StatusFile> {
+  const resources = await resourcesOf(text, file)
   const found: StatusFile = { triggers: [], skipped: [] }
   readTriggers(resources, file, found)
   readSubscriptions(resources, file, found)
@@ -122,7 +121,9 @@ function named(
   return new Map(own.map((one) => [nameOf(one, file), one]))
 }
 
-function resourcesOf(text: string, file: string): Resource[] {
+async function resourcesOf(text: string, file: string): Promise<Resource[]> {
+  // Only here, since every command loads this file.
+  const { parseAllDocuments } = await import('yaml')
   const documents = parseAllDocuments(text)
   // An empty text has no documents, and then `parseAllDocuments` gives no array of its own kind.
   const resources = [...documents].flatMap((document) => {

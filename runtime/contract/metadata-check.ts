@@ -3,18 +3,10 @@
  * an author who fixes one line at a time runs the build once for each.
  */
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
-import { deadLetterTopic, quarantineTopic } from '../broker/names.ts'
 import { type ErrorCode, isMillraceError, MillraceError } from '../errors.ts'
 import { parseDuration } from './duration.ts'
 import { attributesProblems, filterProblems } from './filter-check.ts'
 import { plainFilters } from './filter-compat.ts'
-import {
-  topicPrefixOf,
-  triggerName,
-  type FunctionManifest,
-  type TriggerManifest,
-} from './manifest.ts'
-import { subscriberName } from './subscriber.ts'
 import { type FunctionManifestPart, triggerIdentity, withDefaults } from './metadata-defaults.ts'
 import { FunctionMetadata } from './metadata.ts'
 import { isRecord, joinPath, schemaProblems } from './schema-problems.ts'
@@ -54,65 +46,6 @@ export function checkMetadata(raw: unknown, where: MetadataOrigin): FunctionMani
   // The schema has the last word, also where the clearer messages are ours.
   if (errors.length > 0) throw invalid(where, asProblems(errors))
   return withDefaults(raw as FunctionMetadata, where.functionName)
-}
-
-/**
- * Refuses (`FN_NAME_CLASH`, all clashes in one message) functions of one name, triggers that would
- * share one consumer group but those of one KafkaSource, and brokers that would share one topic: `a-b/c` and `a/b-c` do.
- */
-export function checkNames(
-  functions: ReadonlyArray<Pick<FunctionManifest, 'name' | 'file' | 'triggers'>>,
-): void {
-  const names = new Claims()
-  for (const { name, file } of functions) names.claim(`function name ${name}`, file)
-  claimTriggers(
-    functions.flatMap((one) => one.triggers),
-    names,
-  )
-  names.refuseClashes()
-}
-
-/** The part of `checkNames` that is about triggers, wherever they were declared. */
-export function checkTriggerNames(triggers: readonly TriggerManifest[]): void {
-  const names = new Claims()
-  claimTriggers(triggers, names)
-  names.refuseClashes()
-}
-
-function claimTriggers(triggers: readonly TriggerManifest[], names: Claims): void {
-  for (const trigger of triggers) {
-    const { group, topicPrefix, wrap, subscriber, declaredIn } = trigger
-    const where = declaredIn === undefined ? '' : ` (${declaredIn})`
-    const to = subscriber.kind === 'function' ? 'function ' : ''
-    const owner = `trigger ${triggerName(trigger)} of ${to}${subscriberName(subscriber)}${where}`
-    const isShared = topicPrefix !== undefined && wrap !== undefined
-    const source = isShared ? `KafkaSource ${triggerName(wrap)}${where}` : undefined
-    if (!names.claim(`consumer group ${group}`, source ?? owner, source)) continue
-    names.claim(`dead-letter topic ${deadLetterTopic(topicPrefixOf(trigger))}`, owner)
-  }
-  for (const [broker, topic] of new Map(triggers.map((one) => [one.broker, one.topic]))) {
-    names.claim(`topic ${topic}`, `broker ${broker}`)
-    names.claim(`topic ${quarantineTopic(topic)}`, `the quarantine of broker ${broker}`)
-  }
-}
-
-class Claims {
-  readonly #owners = new Map<string, string>()
-  readonly #clashes = new Set<string>()
-
-  /** Whether nobody had it, or only `sharer`. */
-  claim(name: string, owner: string, sharer?: string): boolean {
-    const other = this.#owners.get(name)
-    if (other === undefined) this.#owners.set(name, owner)
-    if (other === undefined || other === sharer) return true
-    this.#clashes.add(`${other} and ${owner} would share the ${name}; rename one of them`)
-    return false
-  }
-
-  refuseClashes(): void {
-    if (this.#clashes.size === 0) return
-    throw new MillraceError('FN_NAME_CLASH', [...this.#clashes].join('\n'))
-  }
 }
 
 /** The schema knows our own dialects only, so it is given what filters of Knative's Kafka broker mean. */

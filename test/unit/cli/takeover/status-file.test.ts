@@ -26,16 +26,16 @@ const ORDERS = {
   topic: 'knative-broker-events-kafka-broker',
 }
 
-test('group and topic are read from the status, in several documents', () => {
-  const { triggers, skipped } = readStatusFile(`${BROKER}---${TRIGGER}`, 's.yaml')
+test('group and topic are read from the status, in several documents', async () => {
+  const { triggers, skipped } = await readStatusFile(`${BROKER}---${TRIGGER}`, 's.yaml')
   assert.deepEqual(triggers, [ORDERS])
   assert.deepEqual(skipped, [])
 })
 
-test('a List as kubectl prints it is read as YAML and as JSON', () => {
+test('a List as kubectl prints it is read as YAML and as JSON', async () => {
   const indented = (text: string): string => text.trim().replaceAll('\n', '\n    ')
   const list = `apiVersion: v1\nkind: List\nitems:\n  - ${indented(BROKER)}\n  - ${indented(TRIGGER)}\n`
-  assert.deepEqual(readStatusFile(list, 's.yaml').triggers, [ORDERS])
+  assert.deepEqual((await readStatusFile(list, 's.yaml')).triggers, [ORDERS])
   const json = {
     kind: 'List',
     items: [
@@ -54,23 +54,23 @@ test('a List as kubectl prints it is read as YAML and as JSON', () => {
       },
     ],
   }
-  const read = readStatusFile(JSON.stringify(json), 's.json')
+  const read = await readStatusFile(JSON.stringify(json), 's.json')
   assert.deepEqual(read.triggers, [{ name: 'events/x', group: 'g', topic: 't' }])
 })
 
-test("an old installation's group is the UID, and a topic of one's own stands on the Broker", () => {
+test("an old installation's group is the UID, and a topic of one's own stands on the Broker", async () => {
   const old = TRIGGER.replace(/status:[^]*$/, '')
   const own = BROKER.replace(/status:[^]*$/, '').replace(
     'broker.class: Kafka }',
     'broker.class: Kafka, kafka.eventing.knative.dev/external.topic: orders-log }',
   )
-  const { triggers } = readStatusFile(`${own}---${old}`, 's.yaml')
+  const { triggers } = await readStatusFile(`${own}---${old}`, 's.yaml')
   assert.deepEqual(triggers, [{ name: 'events/orders', group: '0f-aa', topic: 'orders-log' }])
 })
 
-test('triggers of other broker classes are left out with the reason', () => {
+test('triggers of other broker classes are left out with the reason', async () => {
   const other = BROKER.replace('class: Kafka', 'class: MTChannelBasedBroker')
-  const { triggers, skipped } = readStatusFile(`${other}---${TRIGGER}`, 's.yaml')
+  const { triggers, skipped } = await readStatusFile(`${other}---${TRIGGER}`, 's.yaml')
   assert.deepEqual(triggers, [])
   assert.match(skipped[0] ?? '', /events\/orders: broker .* is of class MTChannelBasedBroker/)
 })
@@ -94,16 +94,16 @@ const STEP = {
   channel: { namespace: 'events', name: 'chain-kn-sequence-0' },
 }
 
-test('the group of a Subscription is known by its UID, the topic by its KafkaChannel', () => {
+test('the group of a Subscription is known by its UID, the topic by its KafkaChannel', async () => {
   const texts = [BROKER, TRIGGER, SUBSCRIPTION, CHANNEL]
-  assert.deepEqual(readStatusFile(texts.join('---'), 's.yaml').triggers, [ORDERS, STEP])
+  assert.deepEqual((await readStatusFile(texts.join('---'), 's.yaml')).triggers, [ORDERS, STEP])
   const generic = SUBSCRIPTION.replace('kind: KafkaChannel', 'kind: Channel')
-  assert.deepEqual(readStatusFile(`${generic}---${CHANNEL}`, 's.yaml').triggers, [STEP])
+  assert.deepEqual((await readStatusFile(`${generic}---${CHANNEL}`, 's.yaml')).triggers, [STEP])
 })
 
-test('a Subscription of a channel in memory is left out with the reason', () => {
+test('a Subscription of a channel in memory is left out with the reason', async () => {
   const other = SUBSCRIPTION.replace('kind: KafkaChannel', 'kind: InMemoryChannel')
-  assert.deepEqual(readStatusFile(other, 's.yaml'), {
+  assert.deepEqual(await readStatusFile(other, 's.yaml'), {
     triggers: [],
     skipped: [
       'events/chain-kn-sequence-0: no KafkaChannel events/chain-kn-sequence-0 backs its InMemoryChannel',
@@ -149,7 +149,7 @@ const INCOMPLETE: Array<[what: string, text: string, said: RegExp]> = [
   ],
 ]
 for (const [what, text, said] of INCOMPLETE) {
-  test(`a file that holds ${what} is refused with what is missing`, () => {
-    assert.throws(() => readStatusFile(text, 's.yaml'), { code: 'FN_CLI_USAGE', message: said })
+  test(`a file that holds ${what} is refused with what is missing`, async () => {
+    await assert.rejects(readStatusFile(text, 's.yaml'), { code: 'FN_CLI_USAGE', message: said })
   })
 }
