@@ -5,8 +5,6 @@
 import { resolve } from 'node:path'
 import { readBuild } from '../builder/manifest-file.ts'
 import { serveAdmin } from './admin/server.ts'
-import { createEmbeddedBroker } from './broker/embedded/broker.ts'
-import { createKafkaBroker } from './broker/kafka/broker.ts'
 import { membershipGroup } from './broker/names.ts'
 import type { Config } from './config/schema.ts'
 import type { Broker } from './contract/broker.ts'
@@ -276,14 +274,17 @@ function manifestsOf(functions: readonly LoadedFunction[]): FunctionManifest[] {
   return functions.map(({ manifest }) => manifest)
 }
 
+/** Loads the driver that is used and no other: Kafka's takes as long as all the rest of a start. */
 async function openLog(config: Config, projectDir: string, log: Logger): Promise<Broker> {
   if (config.brokers.length === 0) {
+    const { createEmbeddedBroker } = await import('./broker/embedded/broker.ts')
     return createEmbeddedBroker({
       dir: resolve(projectDir, config.data),
       log,
       ...(config.partitions === undefined ? {} : { partitions: config.partitions }),
     })
   }
+  const { createKafkaBroker } = await import('./broker/kafka/broker.ts')
   const broker = await createKafkaBroker({
     bootstrap: [...config.brokers],
     clientId: `millrace-${config.namespace}-${config.app}`,
