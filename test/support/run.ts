@@ -1,6 +1,6 @@
 /**
  * `npm test`: runs the test files by phase and ends in the line `N passed, N failed, N skipped`. With
- * `--neighbours` first, as `npm run test:neighbours`: only those that put foreign software beside Millrace.
+ * `--neighbours` first, as `npm run test:neighbours`: only those that put foreign software beside Millrace, and longer ones.
  */
 import { availableParallelism } from 'node:os'
 import { dirname, resolve } from 'node:path'
