@@ -93,18 +93,16 @@ export interface KafkaForTests {
 
 /** One Kafka for all tests of the calling file. Call it at the top level or in a `describe`. */
 export function kafkaForTests(options: KafkaOptions = {}): KafkaForTests {
-  const availability = kafkaAvailability()
+  const skip = kafkaMissing()
   let cluster: KafkaCluster | undefined
-  if (availability.ok) {
+  if (skip === false) {
     before(async () => {
       cluster = await startKafka(options)
     })
     after(() => cluster?.stop())
-  } else if (process.env['CI'] === 'true') {
-    throw new Error(availability.reason)
   }
   return {
-    needed: { skip: availability.ok ? false : availability.reason },
+    needed: { skip },
     get cluster() {
       if (!cluster) throw new Error('Kafka is there from the first test on, not before')
       return cluster
@@ -121,6 +119,11 @@ export function ownKafkaMissing(): string | false {
   const given = process.env['KAFKA_BROKERS'] !== undefined
   const isOurs = process.env['MILLRACE_TEST_KAFKA'] === 'shared'
   if (given && !isOurs) return 'KAFKA_BROKERS is not ours to put behind a proxy'
+  return kafkaMissing()
+}
+
+/** Why no Kafka can be started here, or false. An error with `CI=true`. */
+export function kafkaMissing(): string | false {
   const availability = kafkaAvailability()
   if (availability.ok) return false
   if (process.env['CI'] === 'true') throw new Error(availability.reason)

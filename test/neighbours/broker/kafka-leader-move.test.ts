@@ -1,29 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Kafka, logLevel } from 'kafkajs'
-import { createKafkaBroker } from '../../../runtime/broker/kafka/broker.ts'
 import type { AppendResult, Broker } from '../../../runtime/contract/broker.ts'
 import { isMillraceError } from '../../../runtime/errors.ts'
 import { readToEnd, textsOf } from '../../support/broker-contract/reading.ts'
 import { eventually } from '../../support/eventually.ts'
-import { kafkaAvailability, startKafka, uniqueName } from '../../support/kafka.ts'
-
-const availability = kafkaAvailability()
-if (!availability.ok && process.env['CI'] === 'true') throw new Error(availability.reason)
+import { threeNodes } from '../../support/kafka-nodes.ts'
+import { kafkaMissing, uniqueName } from '../../support/kafka.ts'
 
 test(
   'Leaders move between two tries, by reassignment and by death, and nothing is lost or doubled',
-  { skip: availability.ok ? false : availability.reason },
+  { skip: kafkaMissing() },
   async (t) => {
-    const cluster = await startKafka({ brokers: 3, heapMiB: 256 })
-    t.after(() => cluster.stop())
-    const bootstrap = cluster.bootstrap.split(',')
-    const broker = await createKafkaBroker({
-      bootstrap,
-      clientId: 'leader-move',
-      appendDeadlineMs: 55_000,
-    })
-    t.after(() => broker.close())
+    const { cluster, bootstrap, broker } = await threeNodes(t, 'leader-move')
     const admin = new Kafka({ brokers: bootstrap, logLevel: logLevel.NOTHING }).admin()
     t.after(() => admin.disconnect())
     await admin.connect()

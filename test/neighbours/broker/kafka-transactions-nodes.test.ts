@@ -1,25 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createKafkaBroker } from '../../../runtime/broker/kafka/broker.ts'
-import { kafkaAvailability, startKafka, uniqueName } from '../../support/kafka.ts'
+import { threeNodes } from '../../support/kafka-nodes.ts'
+import { kafkaMissing, uniqueName } from '../../support/kafka.ts'
 import { transacting } from '../../support/transaction-load.ts'
-
-const availability = kafkaAvailability()
-if (!availability.ok && process.env['CI'] === 'true') throw new Error(availability.reason)
 
 test(
   'Leaders and coordinators die one after another, and every transaction is there once',
-  { skip: availability.ok ? false : availability.reason },
+  { skip: kafkaMissing() },
   async (t) => {
-    const cluster = await startKafka({ brokers: 3, heapMiB: 256 })
-    t.after(() => cluster.stop())
-    const bootstrap = cluster.bootstrap.split(',')
-    const broker = await createKafkaBroker({
-      bootstrap,
-      clientId: 'nodes',
-      appendDeadlineMs: 55_000,
-    })
-    t.after(() => broker.close())
+    const { cluster, broker } = await threeNodes(t, 'nodes')
     const topics = ['a', 'b', 'c', 'd'].map(uniqueName)
     const config = { 'min.insync.replicas': '1' }
     for (const topic of topics) {
